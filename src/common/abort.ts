@@ -1,0 +1,13 @@
+import { EngineError } from "./errors.ts";
+
+/** Throws the `aborted` EngineError when the signal has fired. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw abortError(signal);
+}
+
+/** The error that an abort signal stands for: its own reason when that is an EngineError. */
+export function abortError(signal: AbortSignal): EngineError {
+  return signal.reason instanceof EngineError
+    ? signal.reason
+    : new EngineError("aborted", "stopped before it was finished", { cause: signal.reason });
+}

@@ -1,0 +1,121 @@
+/**
+ * The object-store port: everything Tidemark asks of a bucket, a container or a directory. Adapters translate; wrappers
+ * add time-outs, limits, retries and logs; the conformance suite (`testing/conformance.ts`) is this contract as tests.
+ *
+ * Keys are relative to the store's root (the path part of its URL): non-empty, `/`-separated, no leading or trailing
+ * slash, no `.` or `..` step, no control characters. Nothing is escaped.
+ */
+
+export interface ObjectInfo {
+  readonly key: string;
+  readonly sizeBytes: number;
+  /** When the store says the object was last written. */
+  readonly modifiedAt: Date;
+}
+
+/** One line of a listing with a delimiter: an object, or the common prefix (ending in `/`) of several. */
+export type ListEntry =
+  | ({ readonly kind: "object" } & ObjectInfo)
+  | { readonly kind: "prefix"; readonly prefix: string };
+
+export interface ByteRange {
+  readonly startByte: number;
+  /** Exclusive; absent means to the end. */
+  readonly endByte?: number;
+}
+
+export interface OpenObject {
+  readonly info: ObjectInfo;
+  /**
+   * The bytes, in order, in chunks that the consumer owns. Ends early only by throwing: a connection cut before the
+   * last byte throws `store-unavailable` (a short body is never a normal end). Leaving the loop closes the connection.
+   */
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+}
+
+export interface WriteOptions extends CallOptions {
+  /** Fail with `object-exists` if the key is taken. Atomic where `capabilities.conditionalCreate`, else check-then-put. */
+  readonly ifAbsent?: boolean;
+}
+
+export interface StoreCapabilities {
+  /** `ifAbsent` holds even against a concurrent writer. */
+  readonly conditionalCreate: boolean;
+  /** Smallest size of an upload part but the last; parts of one upload are all of one size but the last. */
+  readonly minPartBytes: number;
+  readonly maxPartBytes: number;
+  readonly maxParts: number;
+  /** The part size an upload should use when nothing is known about its length. */
+  readonly preferredPartBytes: number;
+  /** Parts of one upload may be written at the same time (otherwise: one after the other, in order). */
+  readonly parallelParts: boolean;
+}
+
+/**
+ * A large object being written piece by piece. Nothing is visible under the key until `complete` succeeds; then the
+ * whole object is, durably. An upload that is neither completed nor aborted (a crash) leaves only what
+ * `abandonedUploads` finds.
+ */
+export interface ObjectUpload {
+  /**
+   * Writes part `index` (0-based), given as several pieces to spare a copy. May be repeated for the same index with the
+   * same bytes. The pieces may be reused by the caller once the promise has settled.
+   */
+  writePart(index: number, pieces: readonly Uint8Array[], options?: CallOptions): Promise<void>;
+  /** Makes the object visible. Repeating it after a lost answer succeeds if the object is there as written. */
+  complete(options?: CallOptions): Promise<ObjectInfo>;
+  /** Drops the upload and its parts. Safe to repeat, and after a failed `complete`. */
+  abort(options?: CallOptions): Promise<void>;
+}
+
+export interface AbandonedUpload {
+  readonly key: string;
+  readonly uploadId: string;
+  readonly startedAt: Date;
+}
+
+export interface ObjectStore {
+  /** For messages: `s3://bucket/path` or `/srv/backup`; never contains secrets. */
+  readonly url: string;
+  readonly capabilities: StoreCapabilities;
+
+  /** Facts about one object, or undefined when there is certainly none (a store in trouble throws instead). */
+  head(key: string, options?: CallOptions): Promise<ObjectInfo | undefined>;
+
+  /**
+   * Objects whose key starts with `prefix` (any string, not only whole steps), ascending by the UTF-8 bytes of the key.
+   * With `delimiter` "/", keys are cut after the first delimiter behind the prefix. Only complete objects are listed.
+   * `startAfter` leaves out keys up to and including it. A prefix without objects gives an empty list, no error.
+   */
+  list(
+    prefix: string,
+    options?: CallOptions & { readonly delimiter?: "/"; readonly startAfter?: string },
+  ): AsyncIterable<ListEntry>;
+
+  /** Opens an object, or undefined when there is certainly none. A range that starts behind the end throws `object-corrupt`. */
+  get(key: string, options?: CallOptions & { readonly range?: ByteRange }): Promise<OpenObject | undefined>;
+
+  /**
+   * Writes a whole object in one request, replacing any other; on return it is durable and visible. Idempotent unless
+   * `ifAbsent`. `pieces` are the content in order (to spare a copy); together they fit in memory comfortably (< 1 GiB).
+   */
+  put(key: string, pieces: readonly Uint8Array[], options?: WriteOptions): Promise<ObjectInfo>;
+
+  /** Starts an object too large, or of unknown size, for `put`. */
+  startUpload(key: string, options?: WriteOptions): Promise<ObjectUpload>;
+
+  /** Removes objects; keys that do not exist are fine. Not atomic: on failure some may be gone; repeat it. */
+  delete(keys: readonly string[], options?: CallOptions): Promise<void>;
+
+  /** Uploads below `prefix` that were started and neither completed nor aborted. */
+  abandonedUploads(prefix: string, options?: CallOptions): AsyncIterable<AbandonedUpload>;
+
+  abortAbandonedUpload(upload: AbandonedUpload, options?: CallOptions): Promise<void>;
+
+  /** Closes connections. The store is not usable afterwards. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,38 @@
+import { defineConfig } from "vitest/config";
+
+/**
+ * Tests say what they need by their name: `.test.ts` runs anywhere, `.pg.test.ts` starts real PostgreSQL servers,
+ * `.peer.test.ts` needs the Debian packages of a peer (Barman, age, the Ceph gateway), which `test/setup.sh` installs.
+ */
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: ["src/**/*.test.ts", "test/**/*.test.ts"],
+          exclude: ["**/*.pg.test.ts", "**/*.peer.test.ts"],
+          testTimeout: 30_000,
+        },
+      },
+      {
+        test: {
+          name: "pg",
+          include: ["src/**/*.pg.test.ts", "test/**/*.pg.test.ts"],
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+          maxWorkers: 2,
+        },
+      },
+      {
+        test: {
+          name: "peer",
+          include: ["src/**/*.peer.test.ts", "test/**/*.peer.test.ts"],
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          maxWorkers: 1,
+        },
+      },
+    ],
+  },
+});
