@@ -48,7 +48,7 @@ export function systemErrorCode(error: unknown): string | undefined {
 export function describeError(error: unknown): string {
   const parts: string[] = [];
   for (let at = error; at !== undefined && at !== null && parts.length < 6;) {
-    const text = at instanceof Error ? at.message || at.name : String(at);
+    const text = at instanceof Error ? at.message || at.name : JSON.stringify(at);
     if (text !== "" && !parts.some((part) => part.includes(text))) parts.push(text);
     at = at instanceof Error ? at.cause : undefined;
   }
