@@ -11,6 +11,8 @@ export interface ObjectInfo {
   readonly sizeBytes: number;
   /** When the store says the object was last written. */
   readonly modifiedAt: Date;
+  /** Where the store has one: changes whenever the object is replaced. Compare it only with another of the same store. */
+  readonly etag?: string;
 }
 
 /** One line of a listing with a delimiter: an object, or the common prefix (ending in `/`) of several. */
@@ -29,6 +31,7 @@ export interface OpenObject {
   /**
    * The bytes, in order, in chunks that the consumer owns. Ends early only by throwing: a connection cut before the
    * last byte throws `store-unavailable` (a short body is never a normal end). Leaving the loop closes the connection.
+   * It can be read once, and an object that was opened must be read or discarded (`discardBody`), or it stays open.
    */
   readonly body: AsyncIterable<Uint8Array>;
 }
@@ -42,16 +45,27 @@ export interface WriteOptions extends CallOptions {
   readonly ifAbsent?: boolean;
 }
 
+export interface UploadOptions extends WriteOptions {
+  /**
+   * The size of every part but the last, from `minPartBytes` to `maxPartBytes`; absent means `preferredPartBytes`.
+   * Known from the start, because then a part's place follows from its index alone, in whatever order parts arrive.
+   */
+  readonly partBytes?: number;
+}
+
 export interface StoreCapabilities {
-  /** `ifAbsent` holds even against a concurrent writer. */
+  /**
+   * `ifAbsent` holds even against a concurrent writer. Said only when known: a store may learn it from its first
+   * answers, so ask when it matters, not once at the start.
+   */
   readonly conditionalCreate: boolean;
-  /** Smallest size of an upload part but the last; parts of one upload are all of one size but the last. */
+  /** Smallest size of an upload part but the last. */
   readonly minPartBytes: number;
   readonly maxPartBytes: number;
   readonly maxParts: number;
   /** The part size an upload should use when nothing is known about its length. */
   readonly preferredPartBytes: number;
-  /** Parts of one upload may be written at the same time (otherwise: one after the other, in order). */
+  /** Parts of one upload may be written at the same time and in any order (otherwise: one after the other, in order). */
   readonly parallelParts: boolean;
 }
 
@@ -62,11 +76,15 @@ export interface StoreCapabilities {
  */
 export interface ObjectUpload {
   /**
-   * Writes part `index` (0-based), given as several pieces to spare a copy. May be repeated for the same index with the
-   * same bytes. The pieces may be reused by the caller once the promise has settled.
+   * Writes part `index` (0-based), given as several pieces to spare a copy: exactly `partBytes` long, but the last part,
+   * which is 1 to `partBytes` long (0 only as the sole part). May be repeated for the same index with the same bytes.
+   * The pieces may be reused by the caller once the promise has settled.
    */
   writePart(index: number, pieces: readonly Uint8Array[], options?: CallOptions): Promise<void>;
-  /** Makes the object visible. Repeating it after a lost answer succeeds if the object is there as written. */
+  /**
+   * Makes the object visible: parts 0 to the highest one written, without gaps; no part at all is an empty object.
+   * Repeating it after a lost answer succeeds if the object is there as written.
+   */
   complete(options?: CallOptions): Promise<ObjectInfo>;
   /** Drops the upload and its parts. Safe to repeat, and after a failed `complete`. */
   abort(options?: CallOptions): Promise<void>;
@@ -105,8 +123,11 @@ export interface ObjectStore {
    */
   put(key: string, pieces: readonly Uint8Array[], options?: WriteOptions): Promise<ObjectInfo>;
 
-  /** Starts an object too large, or of unknown size, for `put`. */
-  startUpload(key: string, options?: WriteOptions): Promise<ObjectUpload>;
+  /**
+   * Starts an object too large, or of unknown size, for `put`. With `ifAbsent`, a taken key is reported here or by
+   * `complete`, whichever sees it first.
+   */
+  startUpload(key: string, options?: UploadOptions): Promise<ObjectUpload>;
 
   /** Removes objects; keys that do not exist are fine. Not atomic: on failure some may be gone; repeat it. */
   delete(keys: readonly string[], options?: CallOptions): Promise<void>;

@@ -1,0 +1,53 @@
+/** Turns what the file system says into the port's errors: the one place where `errno` names are judged. */
+import { EngineError, fileError, systemErrorCode } from "../../common/errors.ts";
+
+/** Answers of a network file system, or of an exhausted process, that can go away by themselves. */
+const passing = new Set([
+  "ESTALE",
+  "ETIMEDOUT",
+  "ENOTCONN",
+  "EHOSTDOWN",
+  "EHOSTUNREACH",
+  "EAGAIN",
+  "EMFILE",
+  "ENFILE",
+]);
+const refused = new Set(["EACCES", "EPERM", "EROFS"]);
+const collision = new Set(["EISDIR", "ENOTDIR", "ENOTEMPTY"]);
+
+/** `action` is a verb phrase (`write "wals/x"`); `root` the store's directory. EngineErrors pass unchanged. */
+export function fileStoreError(action: string, root: string, cause: unknown): EngineError {
+  if (cause instanceof EngineError) return cause;
+  const code = systemErrorCode(cause) ?? "";
+  const message = `could not ${action} in "${root}"`;
+  if (refused.has(code)) {
+    return new EngineError(
+      "store-denied",
+      `${message}: ${code === "EROFS" ? "read-only file system" : "permission denied"}`,
+      {
+        cause,
+        hint: `Give the user this program runs as (uid ${process.getuid?.() ?? "unknown"}) read and write access to "${root}" and all below it.`,
+      },
+    );
+  }
+  if (collision.has(code)) {
+    return new EngineError(
+      "file-io",
+      `${message}: a file stands where the key needs a directory, or the other way round`,
+      {
+        cause,
+        hint: "A directory cannot hold both an object and objects below its name; move the one that is in the way.",
+      },
+    );
+  }
+  if (code === "ENAMETOOLONG") return new EngineError("usage", `${message}: the name is too long`, { cause });
+  if (passing.has(code)) return new EngineError("store-unavailable", `${message}: ${code}`, { cause });
+  return fileError(action, root, cause);
+}
+
+export function rootMissing(root: string, cause?: unknown): EngineError {
+  return new EngineError("store-missing", `directory "${root}" does not exist`, {
+    cause,
+    hint: "Create it, or mount the file system it is on; a directory of backups is not created by guess.",
+  });
+}
