@@ -1,0 +1,73 @@
+import { truncatedData } from "../corrupt.ts";
+
+/** A sequence of chunks read as one sequence of bytes. Views are given out; nothing is copied that lies in one chunk. */
+export class ByteSource {
+  readonly #chunks: AsyncIterator<Uint8Array>;
+  #chunk: Uint8Array = new Uint8Array(0);
+  #at = 0;
+  #position = 0;
+
+  constructor(source: AsyncIterable<Uint8Array>) {
+    this.#chunks = source[Symbol.asyncIterator]();
+  }
+
+  /** How many bytes have been taken. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /** Between 1 and `most` bytes that are at hand without waiting, or undefined when the next chunk is needed (`fill`). */
+  takeAvailable(most: number): Uint8Array | undefined {
+    const length = Math.min(most, this.#chunk.length - this.#at);
+    if (length === 0) return undefined;
+    const view = this.#chunk.subarray(this.#at, this.#at + length);
+    this.#at += length;
+    this.#position += length;
+    return view;
+  }
+
+  /** Waits until bytes are at hand; false at the end of the source. */
+  async fill(): Promise<boolean> {
+    while (this.#at === this.#chunk.length) {
+      const next = await this.#chunks.next();
+      if (next.done === true) return false;
+      this.#chunk = next.value;
+      this.#at = 0;
+    }
+    return true;
+  }
+
+  /** Exactly `length` bytes, or undefined when the source is at its end; an end within them throws `object-corrupt`. */
+  async take(length: number): Promise<Uint8Array | undefined> {
+    const first = this.takeAvailable(length);
+    if (first?.length === length) return first;
+    const whole = new Uint8Array(length);
+    let filled = first?.length ?? 0;
+    if (first !== undefined) whole.set(first);
+    while (filled < length) {
+      if (!(await this.fill())) {
+        if (filled === 0) return undefined;
+        throw truncatedData("tar");
+      }
+      const view = this.takeAvailable(length - filled);
+      if (view === undefined) continue;
+      whole.set(view, filled);
+      filled += view.length;
+    }
+    return whole;
+  }
+
+  /** Passes over `length` bytes; an end within them throws `object-corrupt`. */
+  async skip(length: number): Promise<void> {
+    for (let left = length; left > 0;) {
+      const view = this.takeAvailable(left);
+      if (view !== undefined) left -= view.length;
+      else if (!(await this.fill())) throw truncatedData("tar");
+    }
+  }
+
+  /** Tells the source that no more is wanted. */
+  async close(): Promise<void> {
+    await this.#chunks.return?.();
+  }
+}
