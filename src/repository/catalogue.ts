@@ -1,0 +1,99 @@
+import { mapConcurrent } from "../common/concurrency.ts";
+import { describeError, EngineError } from "../common/errors.ts";
+import { isBackupId, type BackupId } from "./backup-id.ts";
+import type { BackupInfo, FinishedBackupInfo } from "./backup-info.ts";
+import { parseBackupInfo } from "./backup-info-text.ts";
+import { backupInfoKey, basePrefix, keepKey } from "./keys.ts";
+import { readSmallObject } from "./read-object.ts";
+import { describeRepository, type Repository } from "./repository.ts";
+
+export type KeepTarget = "full" | "standalone";
+
+/** One folder below `base/`. */
+export type CatalogueEntry = { readonly id: BackupId; readonly keep: KeepTarget | undefined } & (
+  | { readonly kind: "done"; readonly info: FinishedBackupInfo }
+  | { readonly kind: "failed"; readonly info: Exclude<BackupInfo, FinishedBackupInfo> }
+  /** No `backup.info`: a backup still running, or killed. */
+  | { readonly kind: "incomplete" }
+  /** A `backup.info` that cannot be read; the other backups are not affected. */
+  | { readonly kind: "unreadable"; readonly error: string }
+);
+
+export type FinishedEntry = Extract<CatalogueEntry, { kind: "done" }>;
+
+const limitBytes = 4 * 1024 * 1024;
+const concurrency = 8;
+
+/** Every backup of a repository, oldest ID first. One listing and two small reads per backup. */
+export async function readCatalogue(repository: Repository, signal?: AbortSignal): Promise<CatalogueEntry[]> {
+  const ids: BackupId[] = [];
+  const prefix = basePrefix(repository.server);
+  for await (const entry of repository.store.list(prefix, {
+    delimiter: "/",
+    ...(signal ? { signal } : {}),
+  })) {
+    if (entry.kind !== "prefix") continue;
+    const step = entry.prefix.slice(prefix.length, -1);
+    if (isBackupId(step)) ids.push(step);
+  }
+  return mapConcurrent(ids, concurrency, async (id) => readCatalogueEntry(repository, id, signal), signal);
+}
+
+export async function readCatalogueEntry(
+  repository: Repository,
+  id: BackupId,
+  signal?: AbortSignal,
+): Promise<CatalogueEntry> {
+  const options = { limitBytes, ...(signal ? { signal } : {}) };
+  const key = backupInfoKey(repository.server, id);
+  const [text, keepText] = await Promise.all([
+    readSmallObject(repository.store, key, options),
+    readSmallObject(repository.store, keepKey(repository.server, id), options),
+  ]);
+  const keep = parseKeep(keepText);
+  if (text === undefined) return { kind: "incomplete", id, keep };
+  try {
+    const info = parseBackupInfo(text, `${repository.store.url}/${key}`);
+    return info.kind === "done" ? { kind: "done", id, keep, info } : { kind: "failed", id, keep, info };
+  } catch (error) {
+    return { kind: "unreadable", id, keep, error: describeError(error) };
+  }
+}
+
+/** Anything but the two words Barman writes is taken as the stronger one: a keep mark must never be lost to a typo. */
+function parseKeep(text: string | undefined): KeepTarget | undefined {
+  if (text === undefined) return undefined;
+  return text.trim() === "standalone" ? "standalone" : "full";
+}
+
+export function finishedBackups(catalogue: readonly CatalogueEntry[]): FinishedEntry[] {
+  return catalogue
+    .filter((entry): entry is FinishedEntry => entry.kind === "done")
+    .sort((a, b) => a.info.endTime.getTime() - b.info.endTime.getTime() || (a.id < b.id ? -1 : 1));
+}
+
+/** Finds an entry by ID, by name, or by `latest` (the newest finished one). Throws `backup-absent`. */
+export function findBackup(
+  repository: Repository,
+  catalogue: readonly CatalogueEntry[],
+  wanted: string,
+): CatalogueEntry {
+  const finished = finishedBackups(catalogue);
+  const found =
+    wanted === "latest"
+      ? finished.at(-1)
+      : (catalogue.find((entry) => entry.id === wanted) ??
+        finished.findLast((entry) => entry.info.backupName === wanted));
+  if (found !== undefined) return found;
+  const known = catalogue.map((entry) => entry.id);
+  throw new EngineError(
+    "backup-absent",
+    `no backup "${wanted}" in repository "${describeRepository(repository)}"`,
+    {
+      hint:
+        known.length === 0
+          ? "The repository holds no backup yet."
+          : `It holds ${known.slice(-5).join(", ")}${known.length > 5 ? " and older ones" : ""}.`,
+    },
+  );
+}

@@ -1,0 +1,17 @@
+import type { Log } from "../common/log.ts";
+import type { ObjectStore } from "../storage/object-store.ts";
+import type { ServerName } from "./server-name.ts";
+
+/** One server's archive in one object store. Plain data: the verbs take it as an argument. */
+export interface Repository {
+  /** What the operator calls it; unique among the repositories of one server. */
+  readonly name: string;
+  readonly server: ServerName;
+  readonly store: ObjectStore;
+  readonly log: Log;
+}
+
+/** For messages: store and server name. */
+export function describeRepository(repository: Repository): string {
+  return `${repository.store.url}/${repository.server}`;
+}
