@@ -91,8 +91,9 @@ function parseTimeline(value: string | undefined, segment: WalSegmentName): Time
 }
 
 function parseFrom(value: string | undefined): BackupLabel["from"] {
+  // 13 still says "master".
+  if (value === "master") return "primary";
   if (value === undefined || value === "primary" || value === "standby") return value;
-  // Releases before 16 say "master" in no supported version; anything else is not a label of PostgreSQL's.
   throw invalid(`it is from "${value}", not from a primary or standby`);
 }
 

@@ -69,9 +69,9 @@ export interface ControlFileSettings {
 
 /*
  * Where the CRC lies. Up to it the layout of ControlFileData on 64-bit machines is the same in 13 to 18: 18 put
- * default_char_signedness before the nonce (which moved the CRC), and wal_level into padding of the checkpoint copy.
+ * default_char_signedness before the nonce (which moved the CRC); 17 put wal_level into padding of the checkpoint copy.
  */
-const crcOffsets: Readonly<Record<number, number>> = { 1300: 288, 1800: 292 };
+const crcOffsets: Readonly<Record<number, number>> = { 1300: 288, 1700: 288, 1800: 292 };
 
 /**
  * Reads and verifies the control file of PostgreSQL 13 to 18. `path` only names it in errors. Throws `postgres-format`

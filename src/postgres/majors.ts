@@ -42,7 +42,7 @@ export const majorFacts = {
   14: { ...until14, walPageMagic: 0xd10d, controlVersion: 1300, catalogVersion: 202107181 },
   15: { ...from15, walPageMagic: 0xd110, controlVersion: 1300, catalogVersion: 202209061 },
   16: { ...from15, walPageMagic: 0xd113, controlVersion: 1300, catalogVersion: 202307071 },
-  17: { ...from17, walPageMagic: 0xd116, controlVersion: 1300, catalogVersion: 202406281 },
+  17: { ...from17, walPageMagic: 0xd116, controlVersion: 1700, catalogVersion: 202406281 },
   18: {
     ...from17,
     checksumsByDefault: true,

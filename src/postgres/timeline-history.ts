@@ -32,7 +32,7 @@ export interface TimelineSpan {
 
 // sscanf("%u\t%X/%X"): the tab matches any white space or none; %X takes a 0x prefix. The look-ahead keeps the
 // decimal number whole where a regular expression would otherwise give digits back.
-const linePattern = /^\s*(\d+)(?!\d)(?:\s*(?:0[xX])?([0-9a-fA-F]+)\/\s*(?:0[xX])?([0-9a-fA-F]+))?[ \t]*(.*)$/;
+const linePattern = /^\s*(\d+)(?!\d)(?:\s*(?:0[xX])?([0-9a-fA-F]+)\/\s*(?:0[xX])?([0-9a-fA-F]+))?\s*(.*)$/s;
 
 /**
  * Reads the history file of `timeline` as PostgreSQL does (`readTimeLineHistory`): blank lines and lines that start
