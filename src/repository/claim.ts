@@ -1,0 +1,89 @@
+import type { CodecName } from "../codec/codec.ts";
+import { EngineError, isEngineError } from "../common/errors.ts";
+import type { SystemIdentifier } from "../postgres/system-identifier.ts";
+import { foreignContent } from "./claim-content.ts";
+import { readIdentity, requireSameSystem, writeIdentity, type RepositoryIdentity } from "./identity.ts";
+import { describeRepository, type Repository } from "./repository.ts";
+
+/** Who wants to write into a repository. */
+export interface RepositoryClaim {
+  readonly systemIdentifier: SystemIdentifier;
+  readonly walSegmentSizeBytes: number;
+  /** The codec WAL is about to be stored with; left out by those who write none. */
+  readonly walCodec?: CodecName;
+}
+
+/** Each round follows another process' write, and few processes write to one repository. */
+const maxRounds = 10;
+
+/**
+ * Makes sure that a repository belongs to this PostgreSQL system, before anything is written to it, and returns its
+ * identity. A repository without one is claimed: by what it already holds (a Barman archive is taken over only by the
+ * system that wrote it), else by being first. Repeating it is harmless and costs one read.
+ *
+ * A crash leaves either no identity, or a true one: it is one object, written whole, and never for another system.
+ *
+ * @throws EngineError `system-mismatch` when it is another system's, or when nobody can tell whose its WAL is.
+ */
+export async function claimRepository(
+  repository: Repository,
+  claim: RepositoryClaim,
+  signal?: AbortSignal,
+): Promise<RepositoryIdentity> {
+  for (let round = 0; round < maxRounds; round++) {
+    const stored = await readIdentity(repository, signal);
+    if (stored !== undefined) {
+      requireSameSystem(repository, stored, claim);
+      if (claim.walCodec === undefined || stored.walCodecs.includes(claim.walCodec)) return stored;
+    }
+    const wanted = stored === undefined ? await newIdentity(repository, claim, signal) : stored;
+    const walCodecs = withCodec(wanted.walCodecs, claim.walCodec);
+    try {
+      await writeIdentity(
+        repository,
+        { ...wanted, walCodecs },
+        { ifAbsent: stored === undefined, ...(signal ? { signal } : {}) },
+      );
+    } catch (error) {
+      // Someone was first: the next round compares with what they wrote.
+      if (!isEngineError(error, "object-exists")) throw error;
+    }
+    // Not returned but read back: a store without conditional writes may have let another claim win.
+  }
+  throw new EngineError(
+    "locked",
+    `could not claim repository "${describeRepository(repository)}": its identity was changed ${maxRounds} times meanwhile`,
+    {
+      hint: "Do several servers, or agents with different settings, write to this repository? Let only one.",
+    },
+  );
+}
+
+async function newIdentity(
+  repository: Repository,
+  claim: RepositoryClaim,
+  signal: AbortSignal | undefined,
+): Promise<RepositoryIdentity> {
+  const content = await foreignContent(repository, signal);
+  for (const system of content.systems) requireSameSystem(repository, system, claim);
+  if (content.systems.length === 0 && content.unknownWal !== undefined) {
+    throw new EngineError(
+      "system-mismatch",
+      `repository "${describeRepository(repository)}" holds WAL that does not say which PostgreSQL system wrote it ("${content.unknownWal}")`,
+      {
+        hint: "If it is not of this server, give the server a name of its own (--server); if it is, look why the object cannot be read.",
+      },
+    );
+  }
+  if (content.systems.length > 0) {
+    repository.log.info("took over an archive that this system wrote with another tool", {
+      repository: repository.name,
+    });
+  }
+  const { systemIdentifier, walSegmentSizeBytes } = claim;
+  return { systemIdentifier, walSegmentSizeBytes, walCodecs: content.walCodecs };
+}
+
+function withCodec(codecs: readonly CodecName[], codec: CodecName | undefined): readonly CodecName[] {
+  return codec === undefined || codecs.includes(codec) ? codecs : [...codecs, codec];
+}
