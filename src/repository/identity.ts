@@ -39,8 +39,8 @@ export async function readIdentity(
   const text = await readSmallObject(repository.store, key, { limitBytes, ...(signal ? { signal } : {}) });
   if (text === undefined) return undefined;
   try {
-    const value = schema.parse(JSON.parse(text));
-    return { ...value, systemIdentifier: parseSystemIdentifier(value.systemIdentifier) };
+    const { systemIdentifier, walSegmentSizeBytes, walCodecs } = schema.parse(JSON.parse(text));
+    return { systemIdentifier: parseSystemIdentifier(systemIdentifier), walSegmentSizeBytes, walCodecs };
   } catch (cause) {
     throw new EngineError(
       "object-corrupt",
