@@ -3,9 +3,11 @@ import { chmod, chown, mkdir, mkdtemp, open, readdir, readFile, rm, writeFile } 
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { setTimeout } from "node:timers/promises";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { Client, type ClientConfig } from "pg";
+import { parseControlFile } from "../src/postgres/control-file.ts";
 import { majorFacts, supportedMajors, type PostgresMajor } from "../src/postgres/majors.ts";
 
 /*
@@ -57,8 +59,8 @@ async function start(cluster: Cluster): Promise<void> {
   await program(cluster, "pg_ctl", "-D", cluster.data, "-w", "-t", "60", "start");
 }
 
-async function stop(cluster: Cluster): Promise<void> {
-  await program(cluster, "pg_ctl", "-D", cluster.data, "-w", "-m", "fast", "stop");
+async function stop(cluster: Cluster, mode: "fast" | "immediate" = "fast"): Promise<void> {
+  await program(cluster, "pg_ctl", "-D", cluster.data, "-w", "-m", mode, "stop");
 }
 
 async function createCluster(major: PostgresMajor, segmentMib: number): Promise<Cluster> {
@@ -161,6 +163,48 @@ async function promote(cluster: Cluster): Promise<void> {
   await query(cluster, "SELECT txid_current()");
 }
 
+/**
+ * Makes the cluster replay a backup that never ended, and returns its control file and where the backup started: the
+ * only state in which the control file names a backup. Leaves the server stopped.
+ */
+async function replayUnfinishedBackup(cluster: Cluster, major: PostgresMajor): Promise<[Buffer, string]> {
+  const exclusive = major < 15 ? ", false" : "";
+  const begin = majorFacts[major].backupStartFunction;
+  const [row] = await query(
+    cluster,
+    `SELECT b.lsn, pg_walfile_name(b.lsn::pg_lsn) AS file, c.checkpoint_lsn, c.timeline_id
+     FROM (SELECT ${begin}('unfinished', true${exclusive})::text AS lsn OFFSET 0) b, LATERAL
+       (SELECT *, b.lsn FROM pg_control_checkpoint()) c`,
+  );
+  const { lsn, file, checkpoint_lsn: checkpoint, timeline_id: timeline } = row ?? {};
+  // A clean shutdown would leave a checkpoint in the WAL that tells the replay that the backup was given up.
+  await stop(cluster, "immediate");
+  const label = [
+    `START WAL LOCATION: ${String(lsn)} (file ${String(file)})`,
+    `CHECKPOINT LOCATION: ${String(checkpoint)}`,
+    "BACKUP METHOD: streamed",
+    "BACKUP FROM: primary",
+    `START TIMELINE: ${String(timeline)}`,
+  ];
+  for (const [name, content] of [
+    ["backup_label", `${label.join("\n")}\n`],
+    ["standby.signal", ""],
+  ] as const) {
+    await writeFile(join(cluster.data, name), content);
+    if (account.uid !== undefined) await chown(join(cluster.data, name), account.uid, account.gid);
+  }
+  // Not waited for: the server cannot become consistent.
+  await program(cluster, "pg_ctl", "-D", cluster.data, "-W", "start");
+  const path = join(cluster.data, "global/pg_control");
+  let control = await readFile(path);
+  for (let turn = 0; turn < 100 && parseControlFile(control).backupStartPoint === undefined; turn++) {
+    await setTimeout(100);
+    control = await readFile(path);
+  }
+  await stop(cluster, "immediate");
+  return [control, String(lsn)];
+}
+
 async function record(major: PostgresMajor, segmentMib: number): Promise<void> {
   const cluster = await createCluster(major, segmentMib);
   const target = join(fixtures, String(major));
@@ -218,6 +262,10 @@ async function record(major: PostgresMajor, segmentMib: number): Promise<void> {
     await stop(cluster);
   }
   await save("pg_control.shut-down", await readFile(join(cluster.data, "global/pg_control")));
+  await start(cluster);
+  const [control, backupStartLsn] = await replayUnfinishedBackup(cluster, major);
+  await save("pg_control.backup-replay", control);
+  facts["backupStartLsn"] = backupStartLsn;
   await writeFile(join(target, "facts.json"), `${JSON.stringify(facts, undefined, 2)}\n`);
   await rm(join(cluster.data, ".."), { recursive: true });
 }

@@ -67,6 +67,18 @@ describe.each(supportedMajors)("the control file of PostgreSQL %i", (major) => {
     expect(states).toEqual(["in production", "in archive recovery", "shut down"]);
   });
 
+  test("names the backup that is being replayed", async () => {
+    const control = parseControlFile(await readFixture(major, "pg_control.backup-replay"));
+    const { backupStartLsn } = await readFixtureFacts(major);
+
+    expect({ ...control, backupStartPoint: textOf(control.backupStartPoint) }).toMatchObject({
+      state: "in archive recovery",
+      backupStartPoint: backupStartLsn,
+      backupEndPoint: undefined,
+      backupEndRequired: true,
+    });
+  });
+
   test("is refused after any change of a byte that it protects", async () => {
     const bytes = await readFixture(major, "pg_control");
     const protectedBytes = major === 18 ? 296 : 292;

@@ -20,6 +20,8 @@ export interface FixtureFacts {
   /** Of the promoted primary, and of the same cluster while in recovery. */
   readonly pg_control: ControlFacts;
   readonly "pg_control.standby": ControlFacts;
+  /** Where the backup started that `pg_control.backup-replay` is replaying. */
+  readonly backupStartLsn: string;
 }
 
 const directoryOf = (major: PostgresMajor) => new URL(`fixtures/${major}/`, import.meta.url);
