@@ -1,0 +1,92 @@
+import { readFile } from "node:fs/promises";
+import { parse as parseYaml, YAMLParseError } from "yaml";
+import { z } from "zod";
+import { EngineError, systemErrorCode } from "../common/errors.ts";
+import { parseBytes } from "../common/units.ts";
+import { codecNames } from "../codec/codec.ts";
+
+/**
+ * The configuration file: YAML, one server. Every value can be given on the command line as well; flags win. Unknown
+ * keys are errors, because a misspelt key must not silently do nothing.
+ */
+const size = z.union([z.number().int().positive(), z.string().transform((text) => parseBytes(text))]);
+
+const repository = z.strictObject({
+  /** What it is called in messages; `repo1`, `repo2`, … when left out. */
+  name: z.string().optional(),
+  /** `s3://bucket/path`, `file:///path` or a plain path. */
+  url: z.string(),
+  endpoint: z.string().optional(),
+  region: z.string().optional(),
+  pathStyle: z.boolean().optional(),
+  caFile: z.string().optional(),
+  /** Credentials as in an AWS credentials file; left out: the environment, then the SDK's default chain. */
+  profile: z.string().optional(),
+  maxBytesPerSecond: size.optional(),
+});
+
+const schema = z.strictObject({
+  server: z.string().optional(),
+  repositories: z.array(repository).optional(),
+  postgres: z
+    .strictObject({
+      dataDirectory: z.string().optional(),
+      binDirectory: z.string().optional(),
+      /** `postgres://user@host/database`, or left out: PGHOST, PGPORT, PGUSER, … */
+      connection: z.string().optional(),
+      primaryConnection: z.string().optional(),
+    })
+    .optional(),
+  wal: z
+    .strictObject({
+      compression: z.enum(codecNames).optional(),
+      level: z.number().int().optional(),
+      concurrency: z.number().int().positive().optional(),
+      /** How many repositories must have a segment before PostgreSQL is told so. */
+      policy: z.union([z.literal("all"), z.number().int().positive(), z.array(z.string())]).optional(),
+    })
+    .optional(),
+  backup: z
+    .strictObject({
+      compression: z.enum(codecNames).optional(),
+      level: z.number().int().optional(),
+      concurrency: z.number().int().positive().optional(),
+      maxPartSize: size.optional(),
+    })
+    .optional(),
+  restore: z.strictObject({ concurrency: z.number().int().positive().optional() }).optional(),
+  spoolDirectory: z.string().optional(),
+});
+
+export type Config = z.infer<typeof schema>;
+export type RepositoryConfig = z.infer<typeof repository>;
+
+/** Reads a configuration file. Throws `config` with every problem and its path. */
+export async function readConfig(path: string): Promise<Config> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (cause) {
+    throw new EngineError("config", `could not read the configuration file "${path}": ${systemErrorCode(cause) ?? "error"}`, {
+      cause,
+      hint: "Give its path with --config, or leave it out and use flags.",
+    });
+  }
+  return parseConfig(text, path);
+}
+
+export function parseConfig(text: string, path: string): Config {
+  let value: unknown;
+  try {
+    value = parseYaml(text) ?? {};
+  } catch (cause) {
+    const where = cause instanceof YAMLParseError ? `, line ${cause.linePos?.[0].line ?? "?"}` : "";
+    throw new EngineError("config", `"${path}"${where} is not valid YAML: ${cause instanceof Error ? cause.message.split("\n")[0] : ""}`, { cause });
+  }
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const problems = result.error.issues.map((issue) => `${issue.path.join(".") || "(top)"}: ${issue.message}`);
+  throw new EngineError("config", `"${path}" is not a valid configuration: ${problems.join("; ")}`, {
+    hint: 'The keys and their meaning are in docs/configuration.md; "tidemark agent --help" has an example.',
+  });
+}

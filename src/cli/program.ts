@@ -1,0 +1,188 @@
+import { readFileSync } from "node:fs";
+import { Command, Option } from "commander";
+import { addExamples, addRepositoryOptions, addServerOptions, collect } from "./options.ts";
+
+/**
+ * Every command with its options and help. The code behind a command is imported only when it runs, so that `--help`
+ * and the fallback of `archive_command` start fast.
+ */
+export function createProgram(signal: AbortSignal): Command {
+  const program = new Command("tidemark")
+    .description("PostgreSQL backup and point-in-time recovery.\nA base backup is a photo. WAL is the film. You need both.")
+    .version(packageVersion(), "-V, --version")
+    .exitOverride()
+    .showHelpAfterError("(tidemark --help shows the commands)")
+    .configureHelp({ showGlobalOptions: false });
+
+  program
+    .command("demo")
+    .description("the whole story on this machine: photo, film, accident, rescue")
+    .option("--keep", "leave server and repository for playing with, and say where they are")
+    .option("--major <number>", "PostgreSQL major version (default: the newest found)")
+    .option("--bin-directory <dir>", "where initdb and postgres are")
+    .action(async (options) => (await import("./commands/demo.ts")).run(options, signal));
+
+  addWalCommands(program.command("wal").description("the WAL archive, directly"), signal);
+  addAgentCommands(program, signal);
+  addBaseCommands(program.command("base").description("base backups, directly"), signal);
+  addRestoreCommand(program, signal);
+  for (const command of program.commands) for (const at of [command, ...command.commands]) at.exitOverride();
+  return program;
+}
+
+function addWalCommands(wal: Command, signal: AbortSignal): void {
+  const push = wal
+    .command("push")
+    .argument("<path>", "the file to archive: %p of archive_command")
+    .description("archive one WAL file in every repository, and return when it is durable there")
+    .addOption(new Option("--compression <codec>", "codec for stored WAL (default: zstd)"))
+    .option("--level <number>", "compression level of that codec")
+    .action(async (path: string, options) => (await import("./commands/wal-push.ts")).run(path, options, signal));
+  addServerOptions(addRepositoryOptions(push));
+  addExamples(push, [
+    ["as archive_command, without an agent", `archive_command = 'tidemark wal push %p --config /etc/tidemark.yaml'`],
+    ["by hand", "tidemark wal push pg_wal/000000010000000000000003 --repo /srv/backup --server main"],
+  ]);
+
+  const fetch = wal
+    .command("fetch")
+    .argument("<name>", "name of the WAL file: %f of restore_command")
+    .argument("<destination>", "path to write: %p of restore_command")
+    .option("--partial", "deliver a .partial segment when there is no whole one")
+    .description("fetch one WAL file; exits 0 delivered, 1 absent for certain, 150 could not tell")
+    .action(async (name: string, destination: string, options) =>
+      (await import("./commands/wal-fetch.ts")).run(name, destination, options, signal),
+    );
+  addRepositoryOptions(fetch);
+  addExamples(fetch, [
+    ["as restore_command", `restore_command = 'tidemark wal fetch %f %p --config /etc/tidemark.yaml'`],
+  ]);
+}
+
+function addAgentCommands(program: Command, signal: AbortSignal): void {
+  const agent = program
+    .command("agent")
+    .description("run beside one PostgreSQL and archive its WAL as it appears")
+    .option("--spool <dir>", "where acknowledgements are kept (default: beside the data directory)")
+    .option("--compression <codec>", "codec for stored WAL (default: zstd)")
+    .option("--level <number>", "compression level of that codec")
+    .option("--concurrency <number>", "segments in flight (default: the number of cores, at least 2)")
+    .action(async (options) => (await import("./commands/agent.ts")).run(options, signal));
+  addServerOptions(addRepositoryOptions(agent));
+  addExamples(agent, [
+    ["beside a server", "tidemark agent -D /var/lib/postgresql/15/main --repo s3://bucket/path --server main"],
+    ["the lines for postgresql.conf", "tidemark agent settings -D /var/lib/postgresql/15/main --config /etc/tidemark.yaml"],
+  ]);
+
+  const status = agent
+    .command("status")
+    .description("what waits to be archived, for how long, and how long until the disk is full")
+    .option("--spool <dir>", "the agent's spool directory")
+    .action(async (_options, command: Command) =>
+      (await import("./commands/agent-status.ts")).run(command.optsWithGlobals(), signal),
+    );
+  addServerOptions(addRepositoryOptions(status));
+
+  const settings = agent
+    .command("settings")
+    .description("print the archiving settings for postgresql.conf")
+    .option("--spool <dir>", "the agent's spool directory")
+    .action(async (_options, command: Command) =>
+      (await import("./commands/agent-settings.ts")).run(command.optsWithGlobals(), signal),
+    );
+  addServerOptions(addRepositoryOptions(settings));
+}
+
+function addBaseCommands(base: Command, signal: AbortSignal): void {
+  const create = base
+    .command("create")
+    .description("take a base backup; done means its WAL is archived too")
+    .option("--name <text>", "a name for the backup")
+    .option("--tag <key=value>", "a tag; repeatable", collect, [])
+    .option("--compression <codec>", "codec of the archives (default: zstd; gzip, bzip2 and none are readable by Barman)")
+    .option("--level <number>", "compression level of that codec")
+    .option("--concurrency <number>", "parts compressed at the same time (default: cores + 1)")
+    .option("--max-part-size <size>", "start a new part beyond this size (default: 1GiB)")
+    .option("--spread-checkpoint", "let PostgreSQL spread the first checkpoint instead of forcing it at once")
+    .option("--wal-timeout <seconds>", "how long to wait for the last WAL segment in the archive (default: 300)")
+    .option("--primary-connection <url>", "when backing up a standby: the primary, to switch WAL there")
+    .action(async (options) => (await import("./commands/base-create.ts")).run(options, signal));
+  addServerOptions(addRepositoryOptions(create));
+  addExamples(create, [
+    ["from a running server", "tidemark base create --repo /srv/backup --server main --name before-upgrade"],
+  ]);
+
+  const list = base
+    .command("list")
+    .description("the backups of a repository, oldest first")
+    .action(async (options) => (await import("./commands/base-list.ts")).run(options, signal));
+  addRepositoryOptions(list);
+
+  const show = base
+    .command("show")
+    .argument("<backup>", "backup ID, name, or latest")
+    .description("everything known about one backup")
+    .action(async (backup: string, options) => (await import("./commands/base-show.ts")).run(backup, options, signal));
+  addRepositoryOptions(show);
+
+  const remove = base
+    .command("delete")
+    .argument("[backup]", "backup ID or name")
+    .option("--incomplete", "delete what killed and failed backups left behind")
+    .option("--dry-run", "print the plan and stop")
+    .option("--force", "delete even the last good backup")
+    .option("-y, --yes", "do not ask")
+    .description("delete a backup and the WAL that only it needs")
+    .action(async (backup: string | undefined, options) =>
+      (await import("./commands/base-delete.ts")).run(backup, options, signal),
+    );
+  addRepositoryOptions(remove);
+  addExamples(remove, [["see first", "tidemark base delete 20261121T090727 --dry-run --repo /srv/backup --server main"]]);
+
+  const keep = base
+    .command("keep")
+    .argument("<backup>", "backup ID, name, or latest")
+    .option("--target <full|standalone>", "full keeps all later WAL too; standalone only the backup's own", "full")
+    .option("--release", "remove the keep mark")
+    .description("protect a backup from deletion and retention")
+    .action(async (backup: string, options) => (await import("./commands/base-keep.ts")).run(backup, options, signal));
+  addRepositoryOptions(keep);
+}
+
+function addRestoreCommand(program: Command, signal: AbortSignal): void {
+  const restore = program
+    .command("restore")
+    .argument("<directory>", "the new data directory; absent or empty")
+    .description("restore a server to a chosen moment, from the repository alone")
+    .option("--to-latest", "to the end of the archive (default)")
+    .option("--to-time <time>", "to the last moment at or before a time; without a zone it is read as UTC")
+    .option("--to-lsn <lsn>", "to a WAL position")
+    .option("--to-xid <xid>", "to a transaction")
+    .option("--to-name <name>", "to a restore point")
+    .option("--to-immediate", "only as far as the base backup needs")
+    .option("--exclusive", "stop just before the target instead of just after it")
+    .option("--timeline <id>", "follow this timeline (default: latest)")
+    .option("--backup <backup>", "backup ID, name, latest or auto (default: auto)")
+    .option("--tablespace <name=dir>", "put a tablespace elsewhere; repeatable", collect, [])
+    .option("--dry-run", "print the plan and write nothing")
+    .option("--start", "start the server, wait for the end of recovery and check that the target was reached")
+    .option("--stop-after", "with --start: stop the server again afterwards")
+    .option("--action <promote|pause|shutdown>", "what the server does at the target", "promote")
+    .option("--archiving <off|keep>", "archive_mode of the restored server: off, so that a copy never writes into its origin's archive, or as it was", "off")
+    .option("--concurrency <number>", "parts unpacked at the same time (default: cores + 1)")
+    .option("--bin-directory <dir>", "where the server programs are")
+    .option("--user <name>", "when run as root: the user who shall own and run the server")
+    .option("--clean", "remove what an unfinished restore left in the directory, then stop")
+    .option("-y, --yes", "do not ask before --clean")
+    .action(async (directory: string, options) => (await import("./commands/restore.ts")).run(directory, options, signal));
+  addRepositoryOptions(restore);
+  addExamples(restore, [
+    ["the second before the accident", `tidemark restore /srv/restored --to-time '2026-11-21 14:29:59+00' --repo /srv/backup --server main --start`],
+    ["only look", "tidemark restore /srv/restored --to-latest --dry-run --config /etc/tidemark.yaml"],
+  ]);
+}
+
+function packageVersion(): string {
+  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { readonly version: string }).version;
+}
