@@ -78,7 +78,7 @@ export interface TestServer extends AsyncDisposable {
   ): Promise<Row[]>;
   /** A session of its own, as superuser; the caller closes it. */
   connect(options?: { readonly user?: string; readonly database?: string }): Promise<SqlConnection>;
-  /** Starts again, after `server.stop`, `server.kill` or the like; stops it first if it runs. */
+  /** Starts again, after `server.stop`, `server.kill` or the like; stops it first if it runs. Settings are added to the first ones. */
   restart(options?: Partial<Omit<StartOptions, "binaries" | "dataDirectory">>): Promise<RunningServer>;
 }
 
@@ -151,7 +151,11 @@ export async function serveTestCluster(given: {
     restart: async (options) => {
       await endSession();
       await server.stop("fast");
-      server = await startServer({ ...base, ...options });
+      server = await startServer({
+        ...base,
+        ...options,
+        settings: { ...base.settings, ...options?.settings },
+      });
       return server;
     },
     [Symbol.asyncDispose]: async () => {
