@@ -239,6 +239,7 @@ class FileStore implements ObjectStore {
   }
 
   async #publish(file: TemporaryFile, key: string, options: WriteOptions): Promise<ObjectInfo> {
+    await this.#checkRoot();
     if (options.ifAbsent !== true) return objectInfo(key, await file.publish("replace"));
     try {
       if (this.#hardLinks) return objectInfo(key, await file.publish("exclusive"));

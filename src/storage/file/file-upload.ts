@@ -1,4 +1,5 @@
 /** A large object being written into a directory: parts go to their place in one hidden file, which is renamed last. */
+import { throwIfAborted } from "../../common/abort.ts";
 import { mib } from "../../common/units.ts";
 import type { CallOptions, ObjectInfo, ObjectUpload } from "../object-store.ts";
 import { byteLength, PartLedger } from "../upload-parts.ts";
@@ -35,8 +36,9 @@ export function createFileUpload(parts: FileUploadParts): ObjectUpload {
       writeBack.add(sizeBytes);
     },
 
-    complete: async () => {
+    complete: async (options: CallOptions = {}) => {
       if (completed !== undefined) return completed;
+      throwIfAborted(options.signal);
       ledger.finish();
       completed = await attempt("complete", async () => {
         await writeBack.settled();
@@ -62,10 +64,10 @@ function createWriteBack(file: TemporaryFile): { add(bytes: number): void; settl
       dirtyBytes += bytes;
       if (running !== undefined || dirtyBytes < writeBackBytes) return;
       dirtyBytes = 0;
-      running = file.syncData().then(
-        () => (running = undefined),
-        () => (running = undefined),
-      ) as Promise<void>;
+      const done = (): void => {
+        running = undefined;
+      };
+      running = file.syncData().then(done, done);
     },
     async settled() {
       await running;

@@ -1,0 +1,84 @@
+/** The adapter for S3 and what speaks like it: AWS, R2, B2, MinIO, Ceph, GCS's interoperable door. */
+import { throwIfAborted } from "../../common/abort.ts";
+import { gib, mib } from "../../common/units.ts";
+import { checkKeyPrefix, checkObjectKey } from "../object-key.ts";
+import type { ObjectStore, StoreCapabilities } from "../object-store.ts";
+import { checkPartBytes } from "../upload-parts.ts";
+import { ConditionKnowledge, type ConditionalCreate } from "./s3-condition.ts";
+import { createDelete } from "./s3-delete.ts";
+import { listObjects, listUploads } from "./s3-list.ts";
+import { getObject, headObject, putObject, type ObjectHeaders, type S3Context } from "./s3-objects.ts";
+import { openS3Session, type S3SessionOptions } from "./s3-session.ts";
+import { abortS3Upload, maxS3Parts, startS3Upload } from "./s3-upload.ts";
+
+export interface S3StoreOptions extends S3SessionOptions {
+  /** Whether `If-None-Match: *` is honoured. `auto` (default) trusts it once it was seen to be; see `s3-condition.ts`. */
+  readonly conditionalCreate?: ConditionalCreate;
+  /** Preferred size of upload parts in bytes. Default 16 MiB: objects up to 156 GiB. */
+  readonly partBytes?: number;
+  /** Encryption at the server, storage class. */
+  readonly headers?: ObjectHeaders;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Opens a bucket as an object store. Sends nothing yet: wrong names and credentials show with the first call. Throws
+ * `config` when the CA file cannot be read. `close` ends the connections.
+ */
+export async function openS3Store(options: S3StoreOptions): Promise<ObjectStore> {
+  throwIfAborted(options.signal);
+  const session = await openS3Session(options);
+  const condition = new ConditionKnowledge(options.conditionalCreate ?? "auto");
+  const context: S3Context = { session, condition, headers: options.headers ?? {}, bucket: { seen: false } };
+  const limits: Omit<StoreCapabilities, "conditionalCreate"> = {
+    minPartBytes: 5 * mib,
+    maxPartBytes: 5 * gib,
+    maxParts: maxS3Parts,
+    preferredPartBytes: options.partBytes ?? 16 * mib,
+    parallelParts: true,
+  };
+  const deleteKeys = createDelete(session);
+
+  const store: ObjectStore = {
+    url: session.url,
+    get capabilities() {
+      return { conditionalCreate: condition.proven, ...limits };
+    },
+    head: async (key, callOptions = {}) => {
+      checkObjectKey(key);
+      return headObject(context, key, callOptions);
+    },
+    async *list(prefix, listOptions = {}) {
+      checkKeyPrefix(prefix);
+      yield* listObjects(session, prefix, listOptions);
+    },
+    get: async (key, getOptions = {}) => {
+      checkObjectKey(key);
+      return getObject(context, key, getOptions);
+    },
+    put: async (key, pieces, writeOptions = {}) => {
+      checkObjectKey(key);
+      return putObject(context, key, pieces, writeOptions);
+    },
+    startUpload: async (key, uploadOptions = {}) => {
+      checkObjectKey(key);
+      const partBytes = uploadOptions.partBytes ?? limits.preferredPartBytes;
+      checkPartBytes(partBytes, store.capabilities);
+      return startS3Upload(context, key, partBytes, uploadOptions);
+    },
+    delete: async (keys, callOptions = {}) => {
+      for (const key of keys) checkObjectKey(key);
+      await deleteKeys(keys, callOptions);
+    },
+    async *abandonedUploads(prefix, callOptions = {}) {
+      checkKeyPrefix(prefix);
+      yield* listUploads(session, prefix, callOptions);
+    },
+    abortAbandonedUpload: async (upload, callOptions = {}) => {
+      const started = { Bucket: session.bucket, Key: session.fullKey(upload.key), UploadId: upload.uploadId };
+      await abortS3Upload(context, upload.key, started, callOptions);
+    },
+    close: async () => session.close(),
+  };
+  return store;
+}
