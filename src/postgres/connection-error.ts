@@ -51,6 +51,17 @@ export function connectionError(
       ...(hint === undefined ? {} : { hint }),
     });
   }
+  // The driver notices this itself, in words about its own state machine.
+  if (cause instanceof Error && cause.message.includes("client password must be")) {
+    return new EngineError(
+      "postgres-failed",
+      `${action}: the server asks for a password, and none was given`,
+      {
+        hint: "Set PGPASSWORD, add a line to the password file (~/.pgpass), or put it into the connection URL.",
+        retryable: false,
+      },
+    );
+  }
   const code = systemErrorCode(cause);
   const hint = networkHint(code, target, osUser);
   return new EngineError("postgres-failed", `${action}: ${code ?? describeError(cause)}`, {

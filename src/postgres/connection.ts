@@ -62,7 +62,8 @@ export async function connect(options: ConnectOptions = {}): Promise<SqlConnecti
   const resolved = await resolveConnection(options);
   const client = await createClient(resolved, options.applicationName ?? "tidemark", timeoutMs);
   const session = new Session(client, resolved);
-  const onAbort = () => void client.end().catch(() => undefined);
+  // The driver's own end() waits for the server to say goodbye; one that does not answer never would.
+  const onAbort = () => session.cut();
   signal?.addEventListener("abort", onAbort, { once: true });
   try {
     await client.connect();
@@ -216,20 +217,22 @@ class Session implements SqlConnection {
 
   async #end(): Promise<void> {
     // A server that does not answer must not hold us: the session ends with the socket either way.
-    const socket = this.#stream();
-    const cut = setTimeout(() => socket.destroy(), 2000);
+    const cut = setTimeout(() => this.cut(), 2000);
     try {
       await this.#client.end();
     } catch {
-      socket.destroy();
+      this.cut();
     } finally {
       clearTimeout(cut);
     }
   }
 
-  #stream(): { destroy(): void } {
-    return (this.#client as unknown as { readonly connection: { readonly stream: { destroy(): void } } })
-      .connection.stream;
+  /** Drops the socket without a word. The driver's types leave out the field that holds it. */
+  cut(): void {
+    const { connection } = this.#client as unknown as {
+      readonly connection: { readonly stream: { destroy(): void } };
+    };
+    connection.stream.destroy();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -58,8 +58,11 @@ function notATime(text: string): EngineError {
 
 const canonicalPattern = /^\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}\.\d{6}\+00:00$/;
 
+/** Whether a text has the canonical form and names a moment that exists. */
 export function isCanonicalTime(text: string): boolean {
-  return canonicalPattern.test(text) && parseTargetTime(text).canonical === text;
+  if (!canonicalPattern.test(text)) return false;
+  const date = new Date(`${text.slice(0, 10)}T${text.slice(11, 19)}Z`);
+  return !Number.isNaN(date.getTime()) && text.startsWith(date.toISOString().slice(0, 19).replace("T", " "));
 }
 
 /** The canonical text of a Date, whose milliseconds become microseconds with three zeros. */

@@ -153,6 +153,7 @@ export async function serveTestCluster(given: {
       await server.stop("fast");
       server = await startServer({
         ...base,
+        readyTimeoutMs: undefined,
         ...options,
         settings: { ...base.settings, ...options?.settings },
       });
