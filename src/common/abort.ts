@@ -11,3 +11,8 @@ export function abortError(signal: AbortSignal): EngineError {
     ? signal.reason
     : new EngineError("aborted", "stopped before it was finished", { cause: signal.reason });
 }
+
+/** A signal that may be missing, as the optional property that `exactOptionalPropertyTypes` wants: `{ ...signalOption(s) }`. */
+export function signalOption(signal: AbortSignal | undefined): { readonly signal?: AbortSignal } {
+  return signal === undefined ? {} : { signal };
+}

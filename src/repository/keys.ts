@@ -41,3 +41,12 @@ export function walDirectory(server: ServerName, file: WalFileName): string {
 /** Key of a WAL file without its codec extension. */
 export const walKey = (server: ServerName, file: WalFileName): string =>
   `${walDirectory(server, file)}${file.name}`;
+
+/**
+ * The checksum of a WAL file stored without compression (`wal-sum.ts`). Not beside it: Barman looks a WAL file up by the
+ * prefix of its name, and a plain file with anything behind its name confuses it.
+ */
+export function walSumKey(server: ServerName, file: WalFileName): string {
+  const directory = walDirectory(server, file).slice(walPrefix(server).length);
+  return `${server}/x-tidemark/wal-sums/${directory}${file.name}`;
+}

@@ -1,0 +1,174 @@
+import type { BigIntStats } from "node:fs";
+import { open, type FileHandle } from "node:fs/promises";
+import { EngineError, fileError } from "../common/errors.ts";
+import { kib, mib } from "../common/units.ts";
+import { parseBackupLabel } from "../postgres/backup-label.ts";
+import type { SystemIdentifier } from "../postgres/system-identifier.ts";
+import { parseTimelineHistory } from "../postgres/timeline-history.ts";
+import { checkSegmentHeader, parseWalPageHeader } from "../postgres/wal-page-header.ts";
+import type { WalFileName } from "../postgres/wal-file-name.ts";
+
+/** The PostgreSQL system that a WAL file must come from. */
+export interface ExpectedSystem {
+  readonly systemIdentifier: SystemIdentifier;
+  readonly walSegmentSizeBytes: number;
+}
+
+/** History and label files are a few hundred bytes; one this large is something else. */
+export const textFileLimitBytes = mib;
+
+/** Checks the bytes of a history or label file. Throws `wal-refused`. */
+export function checkWalText(file: WalFileName, bytes: Uint8Array): void {
+  try {
+    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("utf8");
+    if (file.kind === "history") parseTimelineHistory(file.timeline, text);
+    if (file.kind === "backup-label") parseBackupLabel(text);
+  } catch (cause) {
+    throw new EngineError("wal-refused", `refused WAL file "${file.name}": it does not have its form`, {
+      cause,
+      hint: "Look at the file in pg_wal: it should be a few lines of text.",
+      details: { segment: file.name },
+    });
+  }
+}
+
+/** Checks the first bytes of a segment or partial segment against its name, size and system. Throws `wal-refused`. */
+export function checkWalHead(
+  file: Extract<WalFileName, { kind: "segment" | "partial" }>,
+  head: Uint8Array,
+  facts: {
+    readonly sizeBytes: number;
+    readonly systemIdentifier?: SystemIdentifier;
+    readonly walSegmentSizeBytes?: number;
+  },
+): void {
+  const refuse = (reason: string) => {
+    throw new EngineError("wal-refused", `refused WAL file "${file.name}": ${reason}`, {
+      hint: "The file is not whole, or belongs to another cluster.",
+      details: { segment: file.name },
+    });
+  };
+  const { sizeBytes, walSegmentSizeBytes, systemIdentifier } = facts;
+  // PostgreSQL gives partial segments the full size; other writers may cut them behind the last record.
+  const fileSizeBytes =
+    file.kind === "partial"
+      ? Math.max(sizeBytes, parseWalPageHeader(head)?.segmentSizeBytes ?? 0)
+      : sizeBytes;
+  if (walSegmentSizeBytes !== undefined && fileSizeBytes !== walSegmentSizeBytes) {
+    refuse(`it has ${sizeBytes} bytes, but segments here have ${walSegmentSizeBytes}`);
+  }
+  checkSegmentHeader(head, {
+    name: file.segment,
+    fileSizeBytes,
+    ...(systemIdentifier === undefined ? {} : { systemIdentifier }),
+  });
+}
+
+/** A WAL file on the local disk, opened and found to be what its name says. */
+export class LocalWal implements AsyncDisposable {
+  readonly path: string;
+  readonly file: WalFileName;
+  readonly sizeBytes: number;
+  /** When it was last written, in nanoseconds since 1970. */
+  readonly mtimeNs: bigint;
+  readonly #handle: FileHandle;
+
+  private constructor(path: string, file: WalFileName, handle: FileHandle, stats: BigIntStats) {
+    this.path = path;
+    this.file = file;
+    this.sizeBytes = Number(stats.size);
+    this.mtimeNs = stats.mtimeNs;
+    this.#handle = handle;
+  }
+
+  /** Throws `file-io` when it cannot be read, `wal-refused` when it is not what its name says. */
+  static async open(path: string, file: WalFileName, expected: ExpectedSystem): Promise<LocalWal> {
+    let handle: FileHandle | undefined;
+    try {
+      handle = await open(path, "r");
+      const local = new LocalWal(path, file, handle, await handle.stat({ bigint: true }));
+      await local.#check(expected);
+      return local;
+    } catch (error) {
+      await handle?.close();
+      throw fileError("read", path, error);
+    }
+  }
+
+  async #check(expected: ExpectedSystem): Promise<void> {
+    const { file, sizeBytes } = this;
+    if (file.kind === "segment" || file.kind === "partial") {
+      const head = Buffer.alloc(Math.min(8 * kib, sizeBytes));
+      await this.#fill(head, 0);
+      checkWalHead(file, head, { sizeBytes, ...expected });
+      return;
+    }
+    if (sizeBytes > textFileLimitBytes) {
+      throw new EngineError("wal-refused", `refused WAL file "${file.name}": it has ${sizeBytes} bytes`, {
+        hint: "History and label files are a few lines of text.",
+      });
+    }
+    const text = Buffer.alloc(sizeBytes);
+    await this.#fill(text, 0);
+    checkWalText(file, text);
+  }
+
+  /** Fills a buffer of `sizeBytes` with the whole file. Throws `wal-refused` when it became shorter. */
+  async readWhole(into: Buffer): Promise<void> {
+    try {
+      await this.#fill(into, 0);
+    } catch (error) {
+      throw fileError("read", this.path, error);
+    }
+  }
+
+  /** The content in chunks; each chunk is the consumer's own. */
+  async *chunks(chunkBytes = mib): AsyncGenerator<Buffer, void, undefined> {
+    for (let position = 0; position < this.sizeBytes;) {
+      const chunk = Buffer.allocUnsafeSlow(Math.min(chunkBytes, this.sizeBytes - position));
+      try {
+        await this.#fill(chunk, position);
+      } catch (error) {
+        throw fileError("read", this.path, error);
+      }
+      position += chunk.length;
+      yield chunk;
+    }
+  }
+
+  /** Throws `wal-refused` when the file was written to since it was opened: what was read may be two halves. */
+  async requireUnchanged(): Promise<void> {
+    const now = await this.#handle.stat({ bigint: true });
+    if (Number(now.size) === this.sizeBytes && now.mtimeNs === this.mtimeNs) return;
+    throw new EngineError(
+      "wal-refused",
+      `refused WAL file "${this.file.name}": it was written to while it was being read`,
+      {
+        hint: "PostgreSQL never changes a finished segment. Does something else write to pg_wal?",
+        details: { segment: this.file.name },
+      },
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#handle.close();
+  }
+
+  async #fill(buffer: Buffer, position: number): Promise<void> {
+    for (let filled = 0; filled < buffer.length;) {
+      const { bytesRead } = await this.#handle.read(
+        buffer,
+        filled,
+        buffer.length - filled,
+        position + filled,
+      );
+      if (bytesRead === 0) {
+        throw new EngineError(
+          "wal-refused",
+          `refused WAL file "${this.file.name}": it was cut short while it was being read`,
+        );
+      }
+      filled += bytesRead;
+    }
+  }
+}
