@@ -1,0 +1,117 @@
+import { EngineError } from "../common/errors.ts";
+import { createLog, type Log, type LogLevel } from "../common/log.ts";
+import { parseServerName, type ServerName } from "../repository/server-name.ts";
+import type { Repository } from "../repository/repository.ts";
+import { openStore } from "../storage/open-store.ts";
+import { wrapStore } from "../storage/wrappers/wrap-store.ts";
+import type { ObjectStore } from "../storage/object-store.ts";
+import { readConfig, type Config, type RepositoryConfig } from "./config.ts";
+import { createLogSink } from "./log-sink.ts";
+import type { RepositoryOptions } from "./options.ts";
+
+/** What a command works with: the composition root. Stores are opened, wrapped and closed here and nowhere else. */
+export interface CommandContext extends AsyncDisposable {
+  readonly config: Config;
+  readonly log: Log;
+  readonly server: ServerName;
+  readonly repositories: readonly Repository[];
+  /** The one that reading commands use. */
+  readonly firstRepository: Repository;
+}
+
+/** Configuration file and flags, flags winning; no store is opened. */
+export async function resolveConfig(options: RepositoryOptions): Promise<Config> {
+  const path = options.config ?? process.env["TIDEMARK_CONFIG"];
+  const config = path === undefined ? {} : await readConfig(path);
+  const urls = options.repo ?? [];
+  return {
+    ...config,
+    ...(options.server === undefined ? {} : { server: options.server }),
+    ...(urls.length === 0 ? {} : { repositories: urls.map((url) => repositoryFromFlags(url, options)) }),
+  };
+}
+
+function repositoryFromFlags(url: string, options: RepositoryOptions): RepositoryConfig {
+  return {
+    url,
+    ...(options.endpointUrl === undefined ? {} : { endpoint: options.endpointUrl }),
+    ...(options.region === undefined ? {} : { region: options.region }),
+    ...(options.pathStyle === undefined ? {} : { pathStyle: options.pathStyle }),
+    ...(options.caFile === undefined ? {} : { caFile: options.caFile }),
+  };
+}
+
+/** Opens everything a command needs. Throws `config` when no repository or server name is given. */
+export async function openContext(options: RepositoryOptions, signal: AbortSignal): Promise<CommandContext> {
+  const config = await resolveConfig(options);
+  const server = requireServerName(config);
+  const log = createCommandLog(options);
+  const repositories = await openRepositories(config, server, log, signal);
+  const [firstRepository] = repositories;
+  if (firstRepository === undefined) {
+    throw new EngineError("config", "no repository is given", {
+      hint: "Name one with --repo s3://bucket/path or --repo /srv/backup, or in the configuration file (--config).",
+    });
+  }
+  return {
+    config,
+    log,
+    server,
+    repositories,
+    firstRepository,
+    [Symbol.asyncDispose]: async () => {
+      for (const { store } of repositories) await store.close();
+    },
+  };
+}
+
+function requireServerName(config: Config): ServerName {
+  if (config.server !== undefined) return parseServerName(config.server);
+  throw new EngineError("config", "no server name is given", {
+    hint: 'Name the PostgreSQL system with --server, or with "server:" in the configuration file.',
+  });
+}
+
+export function createCommandLog(options: { readonly logLevel?: string }): Log {
+  const level = options.logLevel ?? "info";
+  if (!isLogLevel(level)) {
+    throw new EngineError("usage", `"${level}" is not a log level`, { hint: "Use debug, info, warn or error." });
+  }
+  const format = process.stderr.isTTY ? "text" : "json";
+  return createLog(createLogSink({ level, format, write: (line) => process.stderr.write(line) }));
+}
+
+function isLogLevel(text: string): text is LogLevel {
+  return text === "debug" || text === "info" || text === "warn" || text === "error";
+}
+
+async function openRepositories(
+  config: Config,
+  server: ServerName,
+  log: Log,
+  signal: AbortSignal,
+): Promise<Repository[]> {
+  const repositories: Repository[] = [];
+  for (const [index, given] of (config.repositories ?? []).entries()) {
+    const name = given.name ?? `repo${index + 1}`;
+    if (repositories.some((other) => other.name === name)) {
+      throw new EngineError("config", `two repositories are called "${name}"`, { hint: "Give each a name of its own." });
+    }
+    const repositoryLog = log.child({ server, repository: name });
+    const store = await openWrapped(given, repositoryLog, signal);
+    repositories.push({ name, server, store, log: repositoryLog });
+  }
+  return repositories;
+}
+
+async function openWrapped(given: RepositoryConfig, log: Log, signal: AbortSignal): Promise<ObjectStore> {
+  const store = await openStore(given.url, {
+    endpoint: given.endpoint,
+    region: given.region,
+    pathStyle: given.pathStyle,
+    caFile: given.caFile,
+    profile: given.profile,
+    signal,
+  });
+  return wrapStore(store, { log, bytesPerSecond: given.maxBytesPerSecond });
+}
