@@ -1,13 +1,16 @@
-import { truncatedData } from "../corrupt.ts";
+import { truncatedData } from "./corrupt.ts";
 
 /** A sequence of chunks read as one sequence of bytes. Views are given out; nothing is copied that lies in one chunk. */
 export class ByteSource {
   readonly #chunks: AsyncIterator<Uint8Array>;
+  readonly #format: string;
   #chunk: Uint8Array = new Uint8Array(0);
   #at = 0;
   #position = 0;
 
-  constructor(source: AsyncIterable<Uint8Array>) {
+  /** `format` is named in the error for an early end. */
+  constructor(source: AsyncIterable<Uint8Array>, format: string) {
+    this.#format = format;
     this.#chunks = source[Symbol.asyncIterator]();
   }
 
@@ -47,7 +50,7 @@ export class ByteSource {
     while (filled < length) {
       if (!(await this.fill())) {
         if (filled === 0) return undefined;
-        throw truncatedData("tar");
+        throw truncatedData(this.#format);
       }
       const view = this.takeAvailable(length - filled);
       if (view === undefined) continue;
@@ -57,12 +60,19 @@ export class ByteSource {
     return whole;
   }
 
+  /** Exactly `length` bytes; an end before or within them throws `object-corrupt`. */
+  async need(length: number): Promise<Uint8Array> {
+    const bytes = await this.take(length);
+    if (bytes === undefined && length > 0) throw truncatedData(this.#format);
+    return bytes ?? new Uint8Array(0);
+  }
+
   /** Passes over `length` bytes; an end within them throws `object-corrupt`. */
   async skip(length: number): Promise<void> {
     for (let left = length; left > 0;) {
       const view = this.takeAvailable(left);
       if (view !== undefined) left -= view.length;
-      else if (!(await this.fill())) throw truncatedData("tar");
+      else if (!(await this.fill())) throw truncatedData(this.#format);
     }
   }
 

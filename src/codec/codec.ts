@@ -1,4 +1,4 @@
-import type { Transform } from "node:stream";
+import type { Duplex } from "node:stream";
 
 /**
  * Compression as stream stages. A codec belongs to an object by its file extension (`spec`: Barman Cloud's table), so
@@ -18,12 +18,12 @@ export interface Codec {
    */
   readonly selfChecking: boolean;
   /** Undefined where no well-kept library writes this format: it can be read only. */
-  readonly createEncoder: ((options?: EncoderOptions) => Transform) | undefined;
+  readonly createEncoder: ((options?: EncoderOptions) => Duplex) | undefined;
   /**
    * Reads any number of members or frames one after the other, at least one (but for `none`). Damage, an early end and
    * anything else behind the last member fail the stream with `object-corrupt`; bytes may have come out before.
    */
-  createDecoder(): Transform;
+  createDecoder(): Duplex;
 }
 
 export interface EncoderOptions {

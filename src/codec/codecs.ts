@@ -1,10 +1,14 @@
 import { EngineError } from "../common/errors.ts";
 import { type Codec, codecNames } from "./codec.ts";
+import { bzip2 } from "./bzip2.ts";
 import { gzip } from "./gzip.ts";
+import { lz4 } from "./lz4.ts";
 import { none } from "./none.ts";
+import { snappy } from "./snappy.ts";
+import { xz } from "./xz.ts";
 import { zstd } from "./zstd.ts";
 
-const codecs: readonly Codec[] = [none, gzip, zstd];
+const codecs: readonly Codec[] = [none, gzip, bzip2, xz, zstd, lz4, snappy];
 
 /** The codec of this name; an unknown name throws `usage`. */
 export function codecNamed(name: string): Codec {

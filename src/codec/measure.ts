@@ -4,7 +4,7 @@ import { crc32 } from "node:zlib";
 import { encoderChunkBytes } from "./chunk-sizes.ts";
 
 export interface MeasureOptions {
-  /** Costs about 0.6 s a GB where the processor has no instructions for it, a third of that where it has. */
+  /** About 1.7 GB/s on the event loop where the processor has instructions for it; crc32 4.5 GB/s. */
   readonly sha256?: boolean;
   readonly crc32?: boolean;
 }

@@ -1,5 +1,5 @@
 import { corruptData, truncatedData } from "../corrupt.ts";
-import { ByteSource } from "./byte-source.ts";
+import { ByteSource } from "../byte-source.ts";
 import type { TarMember } from "./entry.ts";
 import { blockBytes, paddingBytes } from "./layout.ts";
 import { parsePaxRecords, type PaxRecords } from "./pax.ts";
@@ -38,7 +38,7 @@ export async function* readTar(
   source: AsyncIterable<Uint8Array>,
   options: TarReadOptions = {},
 ): AsyncGenerator<TarReadMember, void, undefined> {
-  const bytes = new ByteSource(source);
+  const bytes = new ByteSource(source, "tar");
   try {
     let globals: PaxRecords = {};
     for (;;) {

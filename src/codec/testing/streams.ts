@@ -1,8 +1,8 @@
-import type { Transform } from "node:stream";
+import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
 
 /** Runs chunks through a stage and gives what comes out, joined. */
-export async function through(stage: Transform, chunks: Iterable<Uint8Array>): Promise<Buffer> {
+export async function through(stage: Duplex, chunks: Iterable<Uint8Array>): Promise<Buffer> {
   const out: Uint8Array[] = [];
   await pipeline(chunks, stage, async (source: AsyncIterable<Uint8Array>) => {
     for await (const chunk of source) out.push(chunk);
