@@ -64,10 +64,10 @@ function createWriteBack(file: TemporaryFile): { add(bytes: number): void; settl
       dirtyBytes += bytes;
       if (running !== undefined || dirtyBytes < writeBackBytes) return;
       dirtyBytes = 0;
-      const done = (): void => {
+      const finished = (): void => {
         running = undefined;
       };
-      running = file.syncData().then(done, done);
+      running = file.syncData().then(finished, finished);
     },
     async settled() {
       await running;

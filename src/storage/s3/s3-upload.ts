@@ -1,8 +1,9 @@
 /** A large object as an S3 multipart upload. */
+import { createHash } from "node:crypto";
 import type { CallOptions, ObjectInfo, ObjectUpload, UploadOptions } from "../object-store.ts";
 import { byteLength, PartLedger } from "../upload-parts.ts";
 import { isNotImplemented, isPreconditionFailed, s3ErrorName } from "./s3-errors.ts";
-import { headObject, objectExists, objectInfo, putObject, type S3Context } from "./s3-objects.ts";
+import { headObject, objectExists, objectInfo, putObject, trimQuotes, type S3Context } from "./s3-objects.ts";
 import { createPayload, instrument } from "./s3-payload.ts";
 
 /** S3's own limit. */
@@ -99,6 +100,7 @@ async function completeUpload(
   if (ifAbsent) {
     const info = await headObject(context, key, options);
     if (info !== undefined) {
+      if (info.etag !== undefined && info.etag === multipartEtag(written.etags)) return info;
       if (isThisUpload(info, written) && (await isGone(context, key, started, options))) return info;
       throw objectExists(session, key);
     }
@@ -136,6 +138,19 @@ async function sendComplete(
   const { answeredAt } = instrument(command, undefined);
   const output = await session.send(command, options.signal);
   return objectInfo(key, written.sizeBytes, { LastModified: answeredAt(), ETag: output.ETag });
+}
+
+/**
+ * The ETag that S3 gives a multipart object without KMS encryption: the MD5 of the MD5s of its parts. An equal one means
+ * equal content. Undefined when the parts' own ETags are no MD5s.
+ */
+function multipartEtag(etags: readonly string[]): string | undefined {
+  const parts = etags.map(trimQuotes);
+  if (!parts.every((etag) => /^[0-9a-f]{32}$/.test(etag))) return undefined;
+  const digest = createHash("md5")
+    .update(Buffer.from(parts.join(""), "hex"))
+    .digest("hex");
+  return `${digest}-${parts.length}`;
 }
 
 /** Same length, and an ETag that does not speak against it: that of a multipart object ends in its number of parts. */

@@ -1,0 +1,98 @@
+/** Every wait on a store ends: a limit on each call, and on the silence between the chunks of a body or listing. */
+import { EngineError } from "../../common/errors.ts";
+import { formatDuration, kib } from "../../common/units.ts";
+import type { CallOptions, ObjectStore } from "../object-store.ts";
+import { interceptStore, tapIterable, type StoreCall } from "./intercept.ts";
+
+export interface TimeoutOptions {
+  /** For one call without content, in ms. Default 60 000. */
+  readonly callMs?: number;
+  /** Calls with content get this much more time per byte; below it a connection counts as stuck. Default 64 KiB/s. */
+  readonly minBytesPerSecond?: number;
+  /** Silence in a body or listing, in ms. Default 60 000. */
+  readonly idleMs?: number;
+}
+
+/** A store whose calls fail with `store-unavailable` when they take too long; what was begun is told to stop. */
+export function withTimeout(store: ObjectStore, options: TimeoutOptions = {}): ObjectStore {
+  const { callMs = 60_000, minBytesPerSecond = 64 * kib, idleMs = 60_000 } = options;
+  return interceptStore(store, {
+    call: async (call, callOptions, run) => {
+      const limitMs = callMs + (call.bytes / minBytesPerSecond) * 1000;
+      const limited = limit(callOptions);
+      return raceWithin(limitMs, limited.stop, timeoutError(store, call, limitMs), async () =>
+        run(limited.options),
+      );
+    },
+    listing: (call, callOptions, open) => {
+      const limited = limit(callOptions);
+      return tapIterable(() => open(limited.options), {
+        step: async (next) => raceWithin(idleMs, limited.stop, () => timeoutError(store, call, idleMs), next),
+      });
+    },
+    // The failure of a step closes the body, which ends its connection.
+    body: (call, _callOptions, opened) =>
+      tapIterable(() => opened.body, {
+        step: async (next) =>
+          raceWithin(
+            idleMs,
+            () => undefined,
+            () => timeoutError(store, call, idleMs),
+            next,
+          ),
+      }),
+  });
+}
+
+function limit(options: CallOptions): {
+  readonly options: CallOptions;
+  readonly stop: (reason: EngineError) => void;
+} {
+  const controller = new AbortController();
+  const signal =
+    options.signal === undefined ? controller.signal : AbortSignal.any([options.signal, controller.signal]);
+  return { options: { ...options, signal }, stop: (reason) => controller.abort(reason) };
+}
+
+/** Rejects after `ms` even when what runs does not heed its signal (a file system that hangs). */
+async function raceWithin<T>(
+  ms: number,
+  stop: (reason: EngineError) => void,
+  createError: () => EngineError,
+  run: () => Promise<T>,
+): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const expired = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      const reason = createError();
+      stop(reason);
+      reject(reason);
+    }, ms);
+  });
+  try {
+    return await Promise.race([run(), expired]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const verbs: Readonly<Record<StoreCall["operation"], string>> = {
+  head: "look at",
+  list: "list",
+  get: "read",
+  put: "write",
+  startUpload: "start to write",
+  writePart: "write a part of",
+  completeUpload: "complete",
+  abortUpload: "abort the upload of",
+  delete: "delete",
+  abandonedUploads: "list unfinished uploads below",
+  abortAbandonedUpload: "abort the upload of",
+};
+
+function timeoutError(store: ObjectStore, call: StoreCall, limitMs: number): EngineError {
+  return new EngineError(
+    "store-unavailable",
+    `could not ${verbs[call.operation]} "${call.key}" in ${store.url}: no answer within ${formatDuration(limitMs)}`,
+  );
+}
