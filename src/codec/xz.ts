@@ -1,7 +1,7 @@
 import { ReadableStream } from "node:stream/web";
 import { xz as library } from "@napi-rs/lzma";
 import type { Codec } from "./codec.ts";
-import { corruptData, truncatedData } from "./corrupt.ts";
+import { corruptData, trailingData, truncatedData } from "./corrupt.ts";
 import { GeneratorStage } from "./generator-stage.ts";
 
 /**
@@ -23,9 +23,13 @@ export const xz: Codec = {
 
 async function* decode(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
   let sourceFailure: unknown;
+  let sizeBytes = 0;
   const watched = async function* (): AsyncGenerator<Uint8Array, void, undefined> {
     try {
-      yield* source;
+      for await (const chunk of source) {
+        sizeBytes += chunk.length;
+        yield chunk;
+      }
     } catch (error) {
       sourceFailure = error;
       throw error;
@@ -39,4 +43,6 @@ async function* decode(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
     if (/eof|unexpected end|fill whole buffer/i.test(message)) throw truncatedData("xz");
     throw corruptData("xz", message, cause);
   }
+  // Streams and the padding between them are multiples of four bytes, which the library does not look at.
+  if (sizeBytes % 4 !== 0) throw trailingData("xz");
 }
