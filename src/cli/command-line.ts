@@ -31,7 +31,8 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
 }
 
 function reportFailure(error: unknown, argv: readonly string[]): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitStatusFor(new EngineError("usage", error.message), tableFor(argv));
+  if (error instanceof CommanderError)
+    return error.exitCode === 0 ? 0 : exitStatusFor(new EngineError("usage", error.message), tableFor(argv));
   const status = exitStatusFor(error, tableFor(argv));
   if (wantsJson(argv)) process.stderr.write(formatJson({ error: errorJson(error, status) }));
   else process.stderr.write(errorText(error));
@@ -45,18 +46,32 @@ function tableFor(argv: readonly string[]): ExitTable {
 }
 
 function wantsJson(argv: readonly string[]): boolean {
-  return argv.some((word, at) => word === "-ojson" || word === "--output=json" || ((word === "-o" || word === "--output") && argv[at + 1] === "json"));
+  return argv.some(
+    (word, at) =>
+      word === "-ojson" ||
+      word === "--output=json" ||
+      ((word === "-o" || word === "--output") && argv[at + 1] === "json"),
+  );
 }
 
 function errorJson(error: unknown, exitStatus: number): Record<string, unknown> {
   if (!(error instanceof EngineError)) return { code: "internal", message: describeError(error), exitStatus };
-  return { code: error.code, message: describeError(error), hint: error.hint, details: error.details, exitStatus };
+  return {
+    code: error.code,
+    message: describeError(error),
+    hint: error.hint,
+    details: error.details,
+    exitStatus,
+  };
 }
 
 /** No stack trace for anything the operator can meet; only a bug of ours shows one, when asked for. */
 function errorText(error: unknown): string {
   if (!(error instanceof EngineError)) {
-    const stack = process.env["TIDEMARK_DEBUG"] === undefined || !(error instanceof Error) ? "" : `${error.stack ?? ""}\n`;
+    const stack =
+      process.env["TIDEMARK_DEBUG"] === undefined || !(error instanceof Error)
+        ? ""
+        : `${error.stack ?? ""}\n`;
     return `tidemark: internal error: ${describeError(error)}\n${stack}hint: This is a bug in Tidemark; please report it with the output of the same command under TIDEMARK_DEBUG=1.\n`;
   }
   const hint = error.hint === undefined ? "" : `hint: ${error.hint}\n`;

@@ -20,8 +20,6 @@ const repository = z.strictObject({
   region: z.string().optional(),
   pathStyle: z.boolean().optional(),
   caFile: z.string().optional(),
-  /** Credentials as in an AWS credentials file; left out: the environment, then the SDK's default chain. */
-  profile: z.string().optional(),
   maxBytesPerSecond: size.optional(),
 });
 
@@ -67,10 +65,14 @@ export async function readConfig(path: string): Promise<Config> {
   try {
     text = await readFile(path, "utf8");
   } catch (cause) {
-    throw new EngineError("config", `could not read the configuration file "${path}": ${systemErrorCode(cause) ?? "error"}`, {
-      cause,
-      hint: "Give its path with --config, or leave it out and use flags.",
-    });
+    throw new EngineError(
+      "config",
+      `could not read the configuration file "${path}": ${systemErrorCode(cause) ?? "error"}`,
+      {
+        cause,
+        hint: "Give its path with --config, or leave it out and use flags.",
+      },
+    );
   }
   return parseConfig(text, path);
 }
@@ -81,7 +83,11 @@ export function parseConfig(text: string, path: string): Config {
     value = parseYaml(text) ?? {};
   } catch (cause) {
     const where = cause instanceof YAMLParseError ? `, line ${cause.linePos?.[0].line ?? "?"}` : "";
-    throw new EngineError("config", `"${path}"${where} is not valid YAML: ${cause instanceof Error ? cause.message.split("\n")[0] : ""}`, { cause });
+    throw new EngineError(
+      "config",
+      `"${path}"${where} is not valid YAML: ${cause instanceof Error ? cause.message.split("\n")[0] : ""}`,
+      { cause },
+    );
   }
   const result = schema.safeParse(value);
   if (result.success) return result.data;

@@ -3,7 +3,7 @@ import { createLog, type Log, type LogLevel } from "../common/log.ts";
 import { parseServerName, type ServerName } from "../repository/server-name.ts";
 import type { Repository } from "../repository/repository.ts";
 import { openStore } from "../storage/open-store.ts";
-import { wrapStore } from "../storage/wrappers/wrap-store.ts";
+import { wrapStore } from "../storage/wrap-store.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import { readConfig, type Config, type RepositoryConfig } from "./config.ts";
 import { createLogSink } from "./log-sink.ts";
@@ -18,6 +18,9 @@ export interface CommandContext extends AsyncDisposable {
   /** The one that reading commands use. */
   readonly firstRepository: Repository;
 }
+
+/** Whether a command may begin a repository: a directory that does not exist is made only for writers. */
+export type StoreAccess = "read" | "write";
 
 /** Configuration file and flags, flags winning; no store is opened. */
 export async function resolveConfig(options: RepositoryOptions): Promise<Config> {
@@ -42,11 +45,15 @@ function repositoryFromFlags(url: string, options: RepositoryOptions): Repositor
 }
 
 /** Opens everything a command needs. Throws `config` when no repository or server name is given. */
-export async function openContext(options: RepositoryOptions, signal: AbortSignal): Promise<CommandContext> {
+export async function openContext(
+  options: RepositoryOptions,
+  signal: AbortSignal,
+  access: StoreAccess = "read",
+): Promise<CommandContext> {
   const config = await resolveConfig(options);
   const server = requireServerName(config);
   const log = createCommandLog(options);
-  const repositories = await openRepositories(config, server, log, signal);
+  const repositories = await openRepositories({ config, server, log, access, signal });
   const [firstRepository] = repositories;
   if (firstRepository === undefined) {
     throw new EngineError("config", "no repository is given", {
@@ -75,7 +82,9 @@ function requireServerName(config: Config): ServerName {
 export function createCommandLog(options: { readonly logLevel?: string }): Log {
   const level = options.logLevel ?? "info";
   if (!isLogLevel(level)) {
-    throw new EngineError("usage", `"${level}" is not a log level`, { hint: "Use debug, info, warn or error." });
+    throw new EngineError("usage", `"${level}" is not a log level`, {
+      hint: "Use debug, info, warn or error.",
+    });
   }
   const format = process.stderr.isTTY ? "text" : "json";
   return createLog(createLogSink({ level, format, write: (line) => process.stderr.write(line) }));
@@ -85,33 +94,47 @@ function isLogLevel(text: string): text is LogLevel {
   return text === "debug" || text === "info" || text === "warn" || text === "error";
 }
 
-async function openRepositories(
-  config: Config,
-  server: ServerName,
-  log: Log,
-  signal: AbortSignal,
-): Promise<Repository[]> {
+async function openRepositories(given: {
+  readonly config: Config;
+  readonly server: ServerName;
+  readonly log: Log;
+  readonly access: StoreAccess;
+  readonly signal: AbortSignal;
+}): Promise<Repository[]> {
+  const { config, server, log, access, signal } = given;
   const repositories: Repository[] = [];
-  for (const [index, given] of (config.repositories ?? []).entries()) {
-    const name = given.name ?? `repo${index + 1}`;
+  for (const [index, entry] of (config.repositories ?? []).entries()) {
+    const name = entry.name ?? `repo${index + 1}`;
     if (repositories.some((other) => other.name === name)) {
-      throw new EngineError("config", `two repositories are called "${name}"`, { hint: "Give each a name of its own." });
+      throw new EngineError("config", `two repositories are called "${name}"`, {
+        hint: "Give each a name of its own.",
+      });
     }
     const repositoryLog = log.child({ server, repository: name });
-    const store = await openWrapped(given, repositoryLog, signal);
+    const store = await openWrapped(entry, repositoryLog, access, signal);
     repositories.push({ name, server, store, log: repositoryLog });
   }
   return repositories;
 }
 
-async function openWrapped(given: RepositoryConfig, log: Log, signal: AbortSignal): Promise<ObjectStore> {
+async function openWrapped(
+  given: RepositoryConfig,
+  log: Log,
+  access: StoreAccess,
+  signal: AbortSignal,
+): Promise<ObjectStore> {
+  const { endpoint, region, pathStyle, caFile, maxBytesPerSecond } = given;
   const store = await openStore(given.url, {
-    endpoint: given.endpoint,
-    region: given.region,
-    pathStyle: given.pathStyle,
-    caFile: given.caFile,
-    profile: given.profile,
+    createRoot: access === "write",
+    s3: {
+      ...(endpoint === undefined ? {} : { endpoint }),
+      ...(region === undefined ? {} : { region }),
+      ...(pathStyle === undefined ? {} : { pathStyle }),
+      ...(caFile === undefined ? {} : { caFile }),
+    },
     signal,
   });
-  return wrapStore(store, { log, bytesPerSecond: given.maxBytesPerSecond });
+  if (maxBytesPerSecond === undefined) return wrapStore(store, { log });
+  const rate = { writeBytesPerSecond: maxBytesPerSecond, readBytesPerSecond: maxBytesPerSecond };
+  return wrapStore(store, { log, rate });
 }

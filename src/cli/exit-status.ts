@@ -16,6 +16,7 @@ const couldNotTell = 150;
 const absent = 1;
 
 export function exitStatusFor(error: unknown, table: ExitTable = "general"): number {
-  if (table === "restore-command") return error instanceof EngineError && error.code === "wal-absent" ? absent : couldNotTell;
+  if (table === "restore-command")
+    return error instanceof EngineError && error.code === "wal-absent" ? absent : couldNotTell;
   return error instanceof EngineError ? error.exitStatus : errorCodes.internal.exit;
 }

@@ -18,7 +18,9 @@ export function formatTable(
   rows: readonly (readonly string[])[],
   right: readonly string[] = [],
 ): string {
-  const widths = columns.map((name, at) => Math.max(name.length, ...rows.map((row) => (row[at] ?? "").length)));
+  const widths = columns.map((name, at) =>
+    Math.max(name.length, ...rows.map((row) => (row[at] ?? "").length)),
+  );
   const line = (cells: readonly string[]): string =>
     columns
       .map((name, at) => {

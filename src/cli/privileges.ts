@@ -15,9 +15,12 @@ export async function becomeServerUser(dataDirectory: string | undefined): Promi
   return user;
 }
 
+type ProcessWithGroups = NodeJS.Process & { initgroups?(user: string, group: number): void };
+
 /** Gives up root for good. Throws `config` when the user could not read this program afterwards. */
 export async function become(user: ServerUser): Promise<void> {
-  process.initgroups?.(user.name, user.gid);
+  // Node has it on POSIX systems; its types leave it out.
+  (process as ProcessWithGroups).initgroups?.(user.name, user.gid);
   process.setgid?.(user.gid);
   process.setuid?.(user.uid);
   process.env["HOME"] = "/";

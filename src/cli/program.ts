@@ -8,7 +8,9 @@ import { addExamples, addRepositoryOptions, addServerOptions, collect } from "./
  */
 export function createProgram(signal: AbortSignal): Command {
   const program = new Command("tidemark")
-    .description("PostgreSQL backup and point-in-time recovery.\nA base backup is a photo. WAL is the film. You need both.")
+    .description(
+      "PostgreSQL backup and point-in-time recovery.\nA base backup is a photo. WAL is the film. You need both.",
+    )
     .version(packageVersion(), "-V, --version")
     .exitOverride()
     .showHelpAfterError("(tidemark --help shows the commands)")
@@ -37,10 +39,15 @@ function addWalCommands(wal: Command, signal: AbortSignal): void {
     .description("archive one WAL file in every repository, and return when it is durable there")
     .addOption(new Option("--compression <codec>", "codec for stored WAL (default: zstd)"))
     .option("--level <number>", "compression level of that codec")
-    .action(async (path: string, options) => (await import("./commands/wal-push.ts")).run(path, options, signal));
+    .action(async (path: string, options) =>
+      (await import("./commands/wal-push.ts")).run(path, options, signal),
+    );
   addServerOptions(addRepositoryOptions(push));
   addExamples(push, [
-    ["as archive_command, without an agent", `archive_command = 'tidemark wal push %p --config /etc/tidemark.yaml'`],
+    [
+      "as archive_command, without an agent",
+      `archive_command = 'tidemark wal push %p --config /etc/tidemark.yaml'`,
+    ],
     ["by hand", "tidemark wal push pg_wal/000000010000000000000003 --repo /srv/backup --server main"],
   ]);
 
@@ -70,8 +77,14 @@ function addAgentCommands(program: Command, signal: AbortSignal): void {
     .action(async (options) => (await import("./commands/agent.ts")).run(options, signal));
   addServerOptions(addRepositoryOptions(agent));
   addExamples(agent, [
-    ["beside a server", "tidemark agent -D /var/lib/postgresql/15/main --repo s3://bucket/path --server main"],
-    ["the lines for postgresql.conf", "tidemark agent settings -D /var/lib/postgresql/15/main --config /etc/tidemark.yaml"],
+    [
+      "beside a server",
+      "tidemark agent -D /var/lib/postgresql/15/main --repo s3://bucket/path --server main",
+    ],
+    [
+      "the lines for postgresql.conf",
+      "tidemark agent settings -D /var/lib/postgresql/15/main --config /etc/tidemark.yaml",
+    ],
   ]);
 
   const status = agent
@@ -99,12 +112,18 @@ function addBaseCommands(base: Command, signal: AbortSignal): void {
     .description("take a base backup; done means its WAL is archived too")
     .option("--name <text>", "a name for the backup")
     .option("--tag <key=value>", "a tag; repeatable", collect, [])
-    .option("--compression <codec>", "codec of the archives (default: zstd; gzip, bzip2 and none are readable by Barman)")
+    .option(
+      "--compression <codec>",
+      "codec of the archives (default: zstd; gzip and none are readable by Barman)",
+    )
     .option("--level <number>", "compression level of that codec")
     .option("--concurrency <number>", "parts compressed at the same time (default: cores + 1)")
     .option("--max-part-size <size>", "start a new part beyond this size (default: 1GiB)")
     .option("--spread-checkpoint", "let PostgreSQL spread the first checkpoint instead of forcing it at once")
-    .option("--wal-timeout <seconds>", "how long to wait for the last WAL segment in the archive (default: 300)")
+    .option(
+      "--wal-timeout <seconds>",
+      "how long to wait for the last WAL segment in the archive (default: 300)",
+    )
     .option("--primary-connection <url>", "when backing up a standby: the primary, to switch WAL there")
     .action(async (options) => (await import("./commands/base-create.ts")).run(options, signal));
   addServerOptions(addRepositoryOptions(create));
@@ -122,7 +141,9 @@ function addBaseCommands(base: Command, signal: AbortSignal): void {
     .command("show")
     .argument("<backup>", "backup ID, name, or latest")
     .description("everything known about one backup")
-    .action(async (backup: string, options) => (await import("./commands/base-show.ts")).run(backup, options, signal));
+    .action(async (backup: string, options) =>
+      (await import("./commands/base-show.ts")).run(backup, options, signal),
+    );
   addRepositoryOptions(show);
 
   const remove = base
@@ -137,15 +158,23 @@ function addBaseCommands(base: Command, signal: AbortSignal): void {
       (await import("./commands/base-delete.ts")).run(backup, options, signal),
     );
   addRepositoryOptions(remove);
-  addExamples(remove, [["see first", "tidemark base delete 20261121T090727 --dry-run --repo /srv/backup --server main"]]);
+  addExamples(remove, [
+    ["see first", "tidemark base delete 20261121T090727 --dry-run --repo /srv/backup --server main"],
+  ]);
 
   const keep = base
     .command("keep")
     .argument("<backup>", "backup ID, name, or latest")
-    .option("--target <full|standalone>", "full keeps all later WAL too; standalone only the backup's own", "full")
+    .option(
+      "--target <full|standalone>",
+      "full keeps all later WAL too; standalone only the backup's own",
+      "full",
+    )
     .option("--release", "remove the keep mark")
     .description("protect a backup from deletion and retention")
-    .action(async (backup: string, options) => (await import("./commands/base-keep.ts")).run(backup, options, signal));
+    .action(async (backup: string, options) =>
+      (await import("./commands/base-keep.ts")).run(backup, options, signal),
+    );
   addRepositoryOptions(keep);
 }
 
@@ -168,16 +197,25 @@ function addRestoreCommand(program: Command, signal: AbortSignal): void {
     .option("--start", "start the server, wait for the end of recovery and check that the target was reached")
     .option("--stop-after", "with --start: stop the server again afterwards")
     .option("--action <promote|pause|shutdown>", "what the server does at the target", "promote")
-    .option("--archiving <off|keep>", "archive_mode of the restored server: off, so that a copy never writes into its origin's archive, or as it was", "off")
+    .option(
+      "--archiving <off|keep>",
+      "archive_mode of the restored server: off, so that a copy never writes into its origin's archive, or as it was",
+      "off",
+    )
     .option("--concurrency <number>", "parts unpacked at the same time (default: cores + 1)")
     .option("--bin-directory <dir>", "where the server programs are")
     .option("--user <name>", "when run as root: the user who shall own and run the server")
     .option("--clean", "remove what an unfinished restore left in the directory, then stop")
     .option("-y, --yes", "do not ask before --clean")
-    .action(async (directory: string, options) => (await import("./commands/restore.ts")).run(directory, options, signal));
+    .action(async (directory: string, options) =>
+      (await import("./commands/restore.ts")).run(directory, options, signal),
+    );
   addRepositoryOptions(restore);
   addExamples(restore, [
-    ["the second before the accident", `tidemark restore /srv/restored --to-time '2026-11-21 14:29:59+00' --repo /srv/backup --server main --start`],
+    [
+      "the second before the accident",
+      `tidemark restore /srv/restored --to-time '2026-11-21 14:29:59+00' --repo /srv/backup --server main --start`,
+    ],
     ["only look", "tidemark restore /srv/restored --to-latest --dry-run --config /etc/tidemark.yaml"],
   ]);
 }

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parseControlFile } from "./control-file.ts";
-import { crc32c } from "./crc32c.ts";
+import { crc32c } from "../common/crc32c.ts";
 import { formatLsn, type Lsn } from "./lsn.ts";
 import { supportedMajors } from "./majors.ts";
 import { readFixture, readFixtureFacts } from "./testing/fixtures.ts";

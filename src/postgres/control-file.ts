@@ -1,5 +1,5 @@
 import { EngineError } from "../common/errors.ts";
-import { crc32c } from "./crc32c.ts";
+import { crc32c } from "../common/crc32c.ts";
 import { lsn, type Lsn } from "./lsn.ts";
 import { findMajor, type PostgresMajor } from "./majors.ts";
 import { systemIdentifier, type SystemIdentifier } from "./system-identifier.ts";

@@ -25,7 +25,8 @@ export async function run(options: RepositoryOptions, signal: AbortSignal): Prom
   }
   for (const { repository, entries } of listed) {
     if (listed.length > 1) process.stdout.write(`repository ${repository.name} (${repository.store.url})\n`);
-    if (entries.length === 0) process.stdout.write(`no backups of "${repository.server}" in ${repository.store.url}\n`);
+    if (entries.length === 0)
+      process.stdout.write(`no backups of "${repository.server}" in ${repository.store.url}\n`);
     else process.stdout.write(formatTable(columns, entries.map(row)));
   }
 }
@@ -56,7 +57,12 @@ export function backupJson(entry: CatalogueEntry): Record<string, unknown> {
     case "unreadable":
       return { ...common, error: entry.error };
     case "failed":
-      return { ...common, name: entry.info.backupName ?? null, status: entry.info.status, error: entry.info.error ?? null };
+      return {
+        ...common,
+        name: entry.info.backupName ?? null,
+        status: entry.info.status,
+        error: entry.info.error ?? null,
+      };
     case "done": {
       const { info } = entry;
       return {

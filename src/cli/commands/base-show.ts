@@ -41,7 +41,8 @@ function entryFacts(entry: CatalogueEntry): [string, string][] {
     ["PostgreSQL", String(info.serverVersion)],
     ["system identifier", info.systemIdentifier?.toString() ?? "unknown"],
   );
-  for (const { name, oid, location } of info.tablespaces) facts.push(["tablespace", `${name} (${oid}) at ${location}`]);
+  for (const { name, oid, location } of info.tablespaces)
+    facts.push(["tablespace", `${name} (${oid}) at ${location}`]);
   return facts;
 }
 
@@ -51,10 +52,17 @@ function manifestFacts(manifest: BackupManifest | undefined): [string, string][]
   const facts: [string, string][] = [
     ["made by", `tidemark ${manifest.tidemarkVersion}${manifest.fromStandby ? ", from a standby" : ""}`],
     ["files", String(manifest.fileCount)],
-    ["size", `${formatBytes(manifest.dataBytes)}, stored as ${formatBytes(storedBytes)} in ${manifest.parts.length} parts`],
-    ["page checksums", manifest.pagesVerified ? `verified, ${manifest.damagedPageCount} damaged` : "off in this cluster"],
+    [
+      "size",
+      `${formatBytes(manifest.dataBytes)}, stored as ${formatBytes(storedBytes)} in ${manifest.parts.length} parts`,
+    ],
+    [
+      "page checksums",
+      manifest.pagesVerified ? `verified, ${manifest.damagedPageCount} damaged` : "off in this cluster",
+    ],
   ];
-  for (const { path, block } of manifest.damagedPages) facts.push(["damaged page", `${path}, block ${block}`]);
+  for (const { path, block } of manifest.damagedPages)
+    facts.push(["damaged page", `${path}, block ${block}`]);
   for (const [key, value] of Object.entries(manifest.tags)) facts.push(["tag", `${key}=${value}`]);
   return facts;
 }

@@ -1,0 +1,54 @@
+import { dirname, resolve } from "node:path";
+import { pushWalFile } from "../../archive/wal-file.ts";
+import type { PushReport } from "../../archive/push-wal.ts";
+import { formatBytes } from "../../common/units.ts";
+import { archiveTargets } from "../archive-targets.ts";
+import { openContext, resolveConfig } from "../context.ts";
+import { findDataDirectory, readControlFile } from "../local-server.ts";
+import { parseCount, type RepositoryOptions, type ServerOptions } from "../options.ts";
+import { formatJson, parseOutputFormat } from "../output.ts";
+import { becomeServerUser } from "../privileges.ts";
+
+interface WalPushOptions extends RepositoryOptions, ServerOptions {
+  readonly compression?: string;
+  readonly level?: string;
+}
+
+/** `tidemark wal push`: `archive_command` without an agent. */
+export async function run(path: string, options: WalPushOptions, signal: AbortSignal): Promise<void> {
+  const format = parseOutputFormat(options.output ?? "text");
+  // PostgreSQL runs archive_command in its data directory, with a path below pg_wal.
+  const dataDirectory =
+    findDataDirectory(options, await resolveConfig(options)) ?? dirname(dirname(resolve(path)));
+  await becomeServerUser(dataDirectory);
+  await using context = await openContext(options, signal, "write");
+  const control = await readControlFile(dataDirectory);
+  const report = await pushWalFile({
+    path: resolve(path),
+    targets: archiveTargets(context, {
+      compression: options.compression,
+      level: parseCount("--level", options.level, 0),
+    }),
+    expected: {
+      systemIdentifier: control.systemIdentifier,
+      walSegmentSizeBytes: control.walSegmentSizeBytes,
+    },
+    log: context.log,
+    signal,
+  });
+  process.stdout.write(format === "json" ? formatJson(reportJson(report)) : reportText(report));
+}
+
+function reportText(report: PushReport): string {
+  return report.outcomes
+    .map(
+      ({ kind, repository }) =>
+        `${report.file.name}  ${formatBytes(report.sizeBytes)}  ${kind} in ${repository}\n`,
+    )
+    .join("");
+}
+
+function reportJson(report: PushReport): Record<string, unknown> {
+  const outcomes = report.outcomes.map(({ kind, repository }) => ({ repository, outcome: kind }));
+  return { name: report.file.name, sizeBytes: report.sizeBytes, crc32: report.crc32, outcomes };
+}
