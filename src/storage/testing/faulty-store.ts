@@ -19,7 +19,7 @@
  */
 import { systemClock, type Clock } from "../../common/clock.ts";
 import { EngineError } from "../../common/errors.ts";
-import { discardBody } from "../object-body.ts";
+import { createBody, discardBody } from "../object-body.ts";
 import type { ObjectInfo, ObjectStore, ObjectUpload, OpenObject } from "../object-store.ts";
 import { byteLength } from "../upload-parts.ts";
 import { interceptStore, tapIterable, type StoreCall, type StoreOperation } from "../wrappers/intercept.ts";
@@ -41,6 +41,8 @@ export interface FaultPlan {
   readonly failAtCall?: number;
   /** Only these calls count and fail. */
   readonly operation?: StoreOperation;
+  /** These calls neither count nor fail. */
+  readonly spare?: readonly StoreOperation[];
   /** Fails each call with this chance as well, from 0 to 1; the same seed gives the same faults. */
   readonly probability?: number;
   readonly seed?: number;
@@ -73,6 +75,7 @@ export function faultyStore(inner: ObjectStore, plan: FaultPlan = {}): FaultySto
 
   const strikes = (call: StoreCall): boolean => {
     if (plan.operation !== undefined && call.operation !== plan.operation) return false;
+    if (plan.spare?.includes(call.operation) === true) return false;
     if (concernsBody && call.operation !== "get") return false;
     calls++;
     const struck =
@@ -96,7 +99,7 @@ export function faultyStore(inner: ObjectStore, plan: FaultPlan = {}): FaultySto
     if (crashed) throw new SimulatedCrash(`${call.operation} "${call.key}" after the crash`);
     const struck = strikes(call);
     if (plan.latencyMs !== undefined) await clock.sleep(plan.latencyMs);
-    return struck && !concernsBody;
+    return struck;
   };
   const hasEffect = kind === "lost-answer" || kind === "crash-after";
   const damaged = new WeakSet<OpenObject>();
@@ -104,17 +107,16 @@ export function faultyStore(inner: ObjectStore, plan: FaultPlan = {}): FaultySto
 
   const wrapped = interceptStore(tearableParts(inner, tear), {
     call: async (call, options, run) => {
-      const faultsBefore = faults;
       const struck = await before(call);
       if (struck && kind === "torn-part" && call.operation === "writePart") tear.next = true;
-      else if (struck && !hasEffect) throw fail(call);
+      else if (struck && !hasEffect && !concernsBody) throw fail(call);
       const result = await run(options);
       if (call.operation === "put" || call.operation === "completeUpload") newest.push(call.key);
-      if (isOpenObject(result) && faults > faultsBefore) {
+      if (struck && isOpenObject(result)) {
         if (concernsBody) damaged.add(result);
         else await discardBody(result);
       }
-      if (struck) throw fail(call);
+      if (struck && !concernsBody) throw fail(call);
       return result;
     },
     listing: (call, options, open) => {
@@ -139,12 +141,16 @@ export function faultyStore(inner: ObjectStore, plan: FaultPlan = {}): FaultySto
   }) as FaultyStore;
 }
 
+/** A killed process's files are closed by the kernel; here, collecting an upload with an open file would be a warning. */
+const leftBehind: ObjectUpload[] = [];
+
 /** A store whose next written part is cut in half when `tear.next` is set at the moment of the call. */
 function tearableParts(inner: ObjectStore, tear: { next: boolean }): ObjectStore {
   const store = interceptStore(inner, {});
   return Object.defineProperty(store, "startUpload", {
     value: async (...args: Parameters<ObjectStore["startUpload"]>): Promise<ObjectUpload> => {
       const upload = await inner.startUpload(...args);
+      leftBehind.push(upload);
       return {
         writePart: async (index, pieces, options) => {
           const torn = tear.next;
@@ -173,26 +179,37 @@ async function* withoutNewest<T>(
   }
 }
 
-async function* truncated(opened: OpenObject): AsyncGenerator<Uint8Array> {
+function truncated(opened: OpenObject): AsyncIterable<Uint8Array> {
   let left = Math.floor(opened.info.sizeBytes / 2);
-  for await (const chunk of opened.body) {
-    yield chunk.subarray(0, left);
-    left -= chunk.length;
-    if (left <= 0) break;
-  }
-  throw new EngineError("store-unavailable", `injected fault: the body of "${opened.info.key}" was cut`);
+  return mapBody(opened, (chunk) => {
+    if (left <= 0) throw new EngineError("store-unavailable", `injected fault: "${opened.info.key}" was cut`);
+    const kept = chunk.subarray(0, left);
+    left -= kept.length;
+    return kept;
+  });
 }
 
-async function* corrupted(opened: OpenObject): AsyncGenerator<Uint8Array> {
+function corrupted(opened: OpenObject): AsyncIterable<Uint8Array> {
   let flipped = false;
-  for await (const chunk of opened.body) {
-    if (!flipped && chunk.length > 0) {
-      const at = Math.floor(chunk.length / 2);
-      chunk[at] = (chunk[at] ?? 0) ^ 0x10;
-      flipped = true;
-    }
-    yield chunk;
-  }
+  return mapBody(opened, (chunk) => {
+    const at = Math.floor(chunk.length / 2);
+    if (!flipped) chunk[at] = (chunk[at] ?? 0) ^ 0x10;
+    flipped = true;
+    return chunk;
+  });
+}
+
+/** `change` also gets an empty chunk at the end, where a body that is to be cut must not end well. */
+function mapBody(opened: OpenObject, change: (chunk: Uint8Array) => Uint8Array): AsyncIterable<Uint8Array> {
+  const source = opened.body[Symbol.asyncIterator]();
+  return createBody({
+    read: async () => {
+      const step = await source.next();
+      const chunk = change(step.done === true ? new Uint8Array() : step.value);
+      return step.done === true ? undefined : chunk;
+    },
+    close: async () => discardBody(opened),
+  });
 }
 
 function isOpenObject(value: unknown): value is OpenObject {

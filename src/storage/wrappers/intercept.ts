@@ -152,6 +152,7 @@ export function tapIterable<T>(open: () => AsyncIterable<T>, hooks: StepHooks<T>
       }
     },
     return: async () => {
+      if (ended) return { done: true, value: undefined };
       source ??= open()[Symbol.asyncIterator]();
       await source.return?.();
       end();

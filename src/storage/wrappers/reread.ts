@@ -21,7 +21,7 @@ export async function holdsExactly(
   for await (const chunk of opened.body) {
     if (!startsWith(rest, chunk)) return undefined;
   }
-  return opened.info;
+  return rest.every((piece) => piece.length === 0) ? opened.info : undefined;
 }
 
 /** Whether the pieces begin with the chunk; if so, takes it away from them. */

@@ -1,7 +1,8 @@
 /** Every wait on a store ends: a limit on each call, and on the silence between the chunks of a body or listing. */
 import { EngineError } from "../../common/errors.ts";
 import { formatDuration, kib } from "../../common/units.ts";
-import type { CallOptions, ObjectStore } from "../object-store.ts";
+import { discardBody } from "../object-body.ts";
+import type { CallOptions, ObjectStore, OpenObject } from "../object-store.ts";
 import { interceptStore, tapIterable, type StoreCall } from "./intercept.ts";
 
 export interface TimeoutOptions {
@@ -20,9 +21,13 @@ export function withTimeout(store: ObjectStore, options: TimeoutOptions = {}): O
     call: async (call, callOptions, run) => {
       const limitMs = callMs + (call.bytes / minBytesPerSecond) * 1000;
       const limited = limit(callOptions);
-      return raceWithin(limitMs, limited.stop, timeoutError(store, call, limitMs), async () =>
-        run(limited.options),
-      );
+      const expired = () => timeoutError(store, call, limitMs);
+      return raceWithin(limitMs, limited.stop, expired, async () => {
+        const result = await run(limited.options);
+        // Nobody waits for it any more; an object opened too late would stay open.
+        if (limited.stopped() && isOpenObject(result)) await discardBody(result);
+        return result;
+      });
     },
     listing: (call, callOptions, open) => {
       const limited = limit(callOptions);
@@ -33,25 +38,32 @@ export function withTimeout(store: ObjectStore, options: TimeoutOptions = {}): O
     // The failure of a step closes the body, which ends its connection.
     body: (call, _callOptions, opened) =>
       tapIterable(() => opened.body, {
-        step: async (next) =>
-          raceWithin(
-            idleMs,
-            () => undefined,
-            () => timeoutError(store, call, idleMs),
-            next,
-          ),
+        step: async (next) => raceWithin(idleMs, ignore, () => timeoutError(store, call, idleMs), next),
       }),
   });
 }
 
-function limit(options: CallOptions): {
+const ignore = (): void => undefined;
+
+interface Limited {
   readonly options: CallOptions;
   readonly stop: (reason: EngineError) => void;
-} {
+  readonly stopped: () => boolean;
+}
+
+function limit(options: CallOptions): Limited {
   const controller = new AbortController();
   const signal =
     options.signal === undefined ? controller.signal : AbortSignal.any([options.signal, controller.signal]);
-  return { options: { ...options, signal }, stop: (reason) => controller.abort(reason) };
+  return {
+    options: { ...options, signal },
+    stop: (reason) => controller.abort(reason),
+    stopped: () => controller.signal.aborted,
+  };
+}
+
+function isOpenObject(value: unknown): value is OpenObject {
+  return typeof value === "object" && value !== null && "body" in value && "info" in value;
 }
 
 /** Rejects after `ms` even when what runs does not heed its signal (a file system that hangs). */

@@ -1,0 +1,84 @@
+import { describe, expect, test } from "vitest";
+import { openStore, parseStoreUrl } from "./open-store.ts";
+import { temporaryStore } from "./testing/temporary-store.ts";
+
+describe("store URLs", () => {
+  test.for([
+    ["/srv/backup", { kind: "file", root: "/srv/backup" }],
+    ["backup", { kind: "file", root: "backup" }],
+    ["file:///srv/my%20backup", { kind: "file", root: "/srv/my backup" }],
+    ["s3://bucket", { kind: "s3", options: { bucket: "bucket", prefix: "" } }],
+    ["s3://bucket/", { kind: "s3", options: { bucket: "bucket", prefix: "" } }],
+    ["s3://my.bucket/some/path/", { kind: "s3", options: { bucket: "my.bucket", prefix: "some/path" } }],
+    [
+      "s3://b/p?endpoint=http://127.0.0.1:9000/&region=auto&path-style=false&part-size=32MiB&ca-file=/ca.pem&conditional-create=never",
+      {
+        kind: "s3",
+        options: {
+          bucket: "b",
+          prefix: "p",
+          endpoint: "http://127.0.0.1:9000",
+          region: "auto",
+          pathStyle: false,
+          partBytes: 33_554_432,
+          caFile: "/ca.pem",
+          conditionalCreate: "never",
+        },
+      },
+    ],
+  ] as const)("%s is understood", ([url, location]) => {
+    expect(parseStoreUrl(url)).toEqual(location);
+  });
+
+  test.for([
+    ["", '"" is no place for a store', "Write one of s3://bucket/path, file:///path and plain paths."],
+    [
+      "ftp://host/path",
+      '"ftp://host/path" has the unknown scheme "ftp"',
+      "Supported are s3://bucket/path, file:///path and plain paths.",
+    ],
+    [
+      "file://host/path",
+      '"file://host/path" is not a file URL with a path alone',
+      "Write it with three slashes: file:///srv/backup.",
+    ],
+    ["s3:///path", '"s3:///path" names no bucket', "Write s3://bucket/path."],
+    [
+      "s3://b?endpoint=host:9000",
+      '"host:9000" is not an endpoint',
+      "Write it with its scheme: https://host:port.",
+    ],
+    ["s3://b?path-style=yes", '"yes" is no value of "path-style"', "Write true or false."],
+    [
+      "s3://b/p?regoin=x",
+      '"s3://b/p" has the unknown parameter "regoin"',
+      "Known are endpoint, region, path-style, ca-file, part-size, conditional-create.",
+    ],
+  ] as const)("%j is refused with its reason", ([url, message, hint]) => {
+    expect(() => parseStoreUrl(url)).toThrow(expect.objectContaining({ code: "usage", message, hint }));
+  });
+
+  test.for([
+    "s3://key:geheim@bucket/path",
+    "s3://bucket/path?secret_access_key=geheim",
+    "s3://bucket/path?AWS_ACCESS_KEY_ID=geheim",
+    "s3://bucket/path?endpoint=https://user:geheim@host",
+  ])("credentials in a URL are refused and not repeated: %s", (url) => {
+    expect(() => parseStoreUrl(url)).toThrow(
+      expect.objectContaining({
+        code: "usage",
+        message: expect.not.stringContaining("geheim") as string,
+        hint: "URLs end up in logs and process lists: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile, instead.",
+      }),
+    );
+  });
+
+  test("opens a directory by path and by URL", async () => {
+    const { url } = await temporaryStore();
+    await (await openStore(url)).put("key", [Buffer.from("x")]);
+
+    expect(await (await openStore(`file://${url}`)).head("key")).toMatchObject({ sizeBytes: 1 });
+    await expect(openStore(`${url}/missing`)).rejects.toMatchObject({ code: "store-missing" });
+    expect((await openStore(`${url}/made`, { createRoot: true })).url).toBe(`${url}/made`);
+  });
+});
