@@ -1,0 +1,133 @@
+import type { Duplex } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import type { Codec } from "../codec/codec.ts";
+import { encodeTarHeader, tarEnd, tarPadding } from "../codec/tar/header.ts";
+import type { TarEntry } from "../codec/tar/entry.ts";
+import type { LaneBuffers, LaneSlot } from "./lane-buffers.ts";
+import type { PartUpload, StoredPart } from "./part-upload.ts";
+
+export interface ArchivePartOptions {
+  readonly codec: Codec;
+  readonly level: number | undefined;
+  readonly upload: PartUpload;
+  /** Free of content; the part uses them until `finish` or `abort` has settled. */
+  readonly buffers: LaneBuffers;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * These have done with their input when a write's callback comes; of the others a copy is given, because they may pass
+ * on the very bytes, which lie in a buffer that is filled anew.
+ */
+const copiesInput: ReadonlySet<string> = new Set(["gzip", "zstd"]);
+
+/** One object of a backup: a complete tar archive in one compression member, written to the stores as it grows. */
+export class ArchivePart {
+  readonly #buffers: LaneBuffers;
+  readonly #encoder: Duplex;
+  readonly #upload: PartUpload;
+  readonly #passedOn: Promise<void>;
+  readonly #copies: boolean;
+  #tarBytes = 0;
+
+  constructor(options: ArchivePartOptions) {
+    const { codec, upload, signal } = options;
+    if (codec.createEncoder === undefined) throw new TypeError(`${codec.name} cannot be written`);
+    this.#buffers = options.buffers;
+    this.#upload = upload;
+    this.#copies = !copiesInput.has(codec.name);
+    this.#encoder = codec.createEncoder(options.level === undefined ? {} : { level: options.level });
+    this.#passedOn = pipeline(
+      this.#encoder,
+      async (encoded: AsyncIterable<Buffer>) => {
+        for await (const chunk of encoded) await upload.write(chunk);
+      },
+      { signal },
+    );
+    // Its failure also fails the next write to the encoder, and `finish` reports it.
+    this.#passedOn.catch(() => undefined);
+  }
+
+  get tarBytes(): number {
+    return this.#tarBytes;
+  }
+
+  /** Header of a member; for a file, `reserve` or `emptySlot` and `filled` bring its bytes, and `pad` ends it. */
+  async addHeader(entry: TarEntry): Promise<void> {
+    await this.addBytes(encodeTarHeader(entry));
+  }
+
+  /** Zero bytes up to the next header. */
+  async pad(bodyBytes: number): Promise<void> {
+    await this.addBytes(tarPadding(bodyBytes));
+  }
+
+  async addBytes(bytes: Uint8Array): Promise<void> {
+    for (let rest = bytes; rest.length > 0;) {
+      if (this.#buffers.roomBytes === 0) await this.#flush();
+      const room = this.#buffers.rest().subarray(0, rest.length);
+      room.set(rest.subarray(0, room.length));
+      this.filled(room.length);
+      rest = rest.subarray(room.length);
+    }
+  }
+
+  /** Room for `bytes` bytes (at most a slot) in one piece, to be written by the caller, who then says `filled`. */
+  async reserve(bytes: number): Promise<Buffer> {
+    if (this.#buffers.roomBytes < bytes) await this.#flush();
+    return this.#buffers.rest().subarray(0, bytes);
+  }
+
+  /** A slot with nothing in it. */
+  async emptySlot(): Promise<LaneSlot> {
+    if (this.#buffers.filledBytes > 0) await this.#flush();
+    return this.#buffers.slot;
+  }
+
+  /** Takes the next `bytes` bytes of the slot as part of the archive. */
+  filled(bytes: number): void {
+    this.#buffers.take(bytes);
+    this.#tarBytes += bytes;
+  }
+
+  async #flush(): Promise<void> {
+    await this.#attempt(this.#buffers.turn(async (bytes) => this.#encode(bytes)));
+  }
+
+  async #encode(bytes: Buffer): Promise<void> {
+    const input = this.#copies ? Buffer.from(bytes) : bytes;
+    await new Promise<void>((resolve, reject) => {
+      // A stream that is destroyed need not answer the write that it was busy with.
+      this.#passedOn.catch(reject);
+      this.#encoder.write(input, (error) => (error ? reject(error) : resolve()));
+    });
+  }
+
+  /** Ends the archive and makes the object visible. */
+  async finish(): Promise<StoredPart & { readonly tarBytes: number }> {
+    await this.addBytes(tarEnd(this.#tarBytes));
+    await this.#flush();
+    await this.#attempt(this.#buffers.settled());
+    this.#encoder.end();
+    await this.#passedOn;
+    return { ...(await this.#upload.finish()), tarBytes: this.#tarBytes };
+  }
+
+  /** Gives everything up; best effort. Never throws. */
+  async abort(): Promise<void> {
+    this.#encoder.destroy();
+    await Promise.allSettled([this.#passedOn, this.#buffers.settled()]);
+    await this.#upload.abort();
+    this.#buffers.reset();
+  }
+
+  /** A failed upload shows as a destroyed encoder: reports the upload's error, not that one. */
+  async #attempt(work: Promise<void>): Promise<void> {
+    try {
+      await work;
+    } catch (error) {
+      await this.#passedOn;
+      throw error;
+    }
+  }
+}

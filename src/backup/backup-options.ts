@@ -1,0 +1,86 @@
+import { availableParallelism } from "node:os";
+import type { CodecName } from "../codec/codec.ts";
+import { codecNamed } from "../codec/codecs.ts";
+import { EngineError } from "../common/errors.ts";
+import { gib } from "../common/units.ts";
+import { isBackupId } from "../repository/backup-id.ts";
+
+/** What the operator may choose about a base backup. */
+export interface BackupOptions {
+  /** Free text to find it by; Barman's `backup_name`. */
+  readonly name?: string;
+  /** Kept in our manifest. */
+  readonly tags?: Readonly<Record<string, string>>;
+  /** Default zstd. */
+  readonly codec?: CodecName;
+  readonly level?: number;
+  /** How many archive parts are compressed and uploaded at once. Default: one more than there are cores, at most 8. */
+  readonly lanes?: number;
+  /** A part is closed when its tar has reached this; the file that is being added is still finished. Default 1 GiB. */
+  readonly maxPartBytes?: number;
+  /** Size of the pieces of an upload; default: what the stores prefer. */
+  readonly uploadPartBytes?: number;
+  /** Checkpoint at once (true) or spread over minutes to spare the disks (default). */
+  readonly fast?: boolean;
+  /** How long the archive may make no progress towards the last segment needed. Default 10 minutes. */
+  readonly walTimeoutMs?: number;
+}
+
+export interface ResolvedOptions {
+  readonly name: string | undefined;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly codec: CodecName;
+  readonly level: number | undefined;
+  readonly lanes: number;
+  readonly maxPartBytes: number;
+  readonly uploadPartBytes: number | undefined;
+  readonly fast: boolean;
+  readonly walTimeoutMs: number;
+}
+
+/**
+ * Each lane holds two slots and up to three upload parts, about 26 MiB; one lane more than cores keeps the cores busy
+ * while a lane waits for its store.
+ */
+const maxDefaultLanes = 8;
+
+/** Fills in defaults. Throws `usage` for values that make no sense. */
+export function resolveOptions(options: BackupOptions): ResolvedOptions {
+  const codec = options.codec ?? "zstd";
+  if (codecNamed(codec).createEncoder === undefined) {
+    throw new EngineError("usage", `base backups cannot be written with "${codec}": it can only be read`, {
+      hint: "Choose zstd, gzip, lz4 or none.",
+    });
+  }
+  return {
+    name: options.name === undefined ? undefined : checkName(options.name),
+    tags: options.tags ?? {},
+    codec,
+    level: options.level,
+    lanes: atLeastOne("lanes", options.lanes ?? Math.min(availableParallelism() + 1, maxDefaultLanes)),
+    maxPartBytes: atLeastOne("maxPartBytes", options.maxPartBytes ?? gib),
+    uploadPartBytes:
+      options.uploadPartBytes === undefined
+        ? undefined
+        : atLeastOne("uploadPartBytes", options.uploadPartBytes),
+    fast: options.fast ?? false,
+    walTimeoutMs: options.walTimeoutMs ?? 600_000,
+  };
+}
+
+function atLeastOne(what: string, value: number): number {
+  if (Number.isSafeInteger(value) && value >= 1) return value;
+  throw new EngineError("usage", `${what} is ${value}, but must be a whole number from 1 on`);
+}
+
+/** Words that Barman and we take for a choice among backups. */
+const shortcuts: ReadonlySet<string> = new Set(["first", "oldest", "last", "latest", "last-failed", "auto"]);
+
+function checkName(name: string): string {
+  // One line of backup.info holds it, and None is its word for no name.
+  const usable = /^[^\s=#][^\r\n]{0,254}$/.test(name) && name === name.trim() && name !== "None";
+  if (usable && !isBackupId(name) && !shortcuts.has(name)) return name;
+  throw new EngineError("usage", `"${name}" cannot be the name of a backup`, {
+    hint: "Use one line of text that is neither a backup ID nor one of first, last, latest, oldest, auto.",
+  });
+}

@@ -1,0 +1,84 @@
+import { codecNamed } from "../codec/codecs.ts";
+import type { CodecName } from "../codec/codec.ts";
+import type { BackupId } from "../repository/backup-id.ts";
+import type { BackupPart } from "../repository/backup-manifest.ts";
+import { archivePartKey, type ArchiveName } from "../repository/keys.ts";
+import type { Repository } from "../repository/repository.ts";
+import { ArchivePart } from "./archive-part.ts";
+import type { LaneBuffers } from "./lane-buffers.ts";
+import { PartUpload } from "./part-upload.ts";
+import { planUpload } from "./upload-plan.ts";
+
+export interface PartWriterOptions {
+  readonly repositories: readonly Repository[];
+  readonly id: BackupId;
+  readonly codec: CodecName;
+  readonly level: number | undefined;
+  readonly maxPartBytes: number;
+  readonly uploadPartBytes: number | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** A part being written. */
+export interface OpenPart {
+  readonly archive: ArchiveName;
+  readonly index: number;
+  readonly part: ArchivePart;
+}
+
+/** A part that is in every repository. */
+export interface FinishedPart extends BackupPart {
+  readonly index: number;
+}
+
+/** Opens and closes the parts of one backup, numbering those of each archive without gaps. */
+export class PartWriter {
+  readonly #options: PartWriterOptions;
+  readonly #nextIndex = new Map<ArchiveName, number>();
+  readonly #finished: FinishedPart[] = [];
+
+  constructor(options: PartWriterOptions) {
+    this.#options = options;
+  }
+
+  /** Parts that are complete, in the order of the manifest: `data` first, then each tablespace's. */
+  get finished(): readonly FinishedPart[] {
+    const rank = (archive: string) => (archive === "data" ? -1 : Number(archive));
+    return this.#finished.toSorted((a, b) => rank(a.archive) - rank(b.archive) || a.index - b.index);
+  }
+
+  /** Takes an archive's next number. Whoever takes one must open and finish that part. */
+  takeIndex(archive: ArchiveName): number {
+    const index = this.#nextIndex.get(archive) ?? 0;
+    this.#nextIndex.set(archive, index + 1);
+    return index;
+  }
+
+  /** Starts a part. `largestFileBytes` is what its first file needs, if that is more than a part usually takes. */
+  open(archive: ArchiveName, index: number, buffers: LaneBuffers, largestFileBytes = 0): OpenPart {
+    const { repositories, id, level, maxPartBytes, uploadPartBytes, signal } = this.#options;
+    const codec = codecNamed(this.#options.codec);
+    const place = { archive, index, extension: codec.extension };
+    const upload = new PartUpload({
+      targets: repositories.map(({ store, server }) => ({ store, key: archivePartKey(server, id, place) })),
+      ...planUpload(
+        repositories.map(({ store }) => store.capabilities),
+        // The last file may begin just below the limit.
+        maxPartBytes + largestFileBytes,
+        uploadPartBytes,
+      ),
+      signal,
+    });
+    return { archive, index, part: new ArchivePart({ codec, level, upload, buffers, signal }) };
+  }
+
+  /** Ends a part; then every repository has it. */
+  async finish({ archive, index, part }: OpenPart): Promise<void> {
+    const stored = await part.finish();
+    const first = this.#options.repositories[0];
+    if (first === undefined) return;
+    const extension = codecNamed(this.#options.codec).extension;
+    const key = archivePartKey(first.server, this.#options.id, { archive, index, extension });
+    this.#finished.push({ name: key.slice(key.lastIndexOf("/") + 1), archive, index, ...stored });
+  }
+}
