@@ -1,13 +1,12 @@
-import type { Lsn } from "../postgres/lsn.ts";
-import { formatLsn } from "../postgres/lsn.ts";
+import { formatLsn, lsn, type Lsn } from "../postgres/lsn.ts";
 import type { RecoveryTarget } from "../postgres/recovery-settings.ts";
-import { historyContains, switchPointOf, type TimelineHistory } from "../postgres/timeline-history.ts";
+import { ancestorsOf, switchPointOf, type TimelineHistory } from "../postgres/timeline-history.ts";
 import type { TimelineId } from "../postgres/timeline.ts";
 import { segmentNumberOf } from "../postgres/wal-file-name.ts";
 import { formatTime } from "../common/units.ts";
 import type { FinishedEntry } from "./catalogue.ts";
 import type { WalInventory, WalObject } from "./wal-inventory.ts";
-import { collectWalRun, type WalRun } from "./wal-run.ts";
+import { collectWalRun, type WalHole, type WalRun } from "./wal-run.ts";
 
 /** What the planner knows: facts read from a repository before a byte is copied. */
 export interface PlanFacts {
@@ -32,8 +31,13 @@ export interface RecoveryPlan {
   readonly backup: FinishedEntry;
   /** The timeline to recover along, with its ancestors. */
   readonly history: TimelineHistory;
+  /** False when the archive lacks the history file of a timeline other than 1: then PostgreSQL must not be told its number. */
+  readonly historyIsStored: boolean;
   /** The segments replay reads at most, in order. */
   readonly segments: readonly WalObject[];
+  /** The first missing segment behind them, where the archive goes on after it. */
+  readonly hole: WalHole | undefined;
+  /** Size of the segments when decoded. */
   readonly walBytes: number;
   /** What a person should know: choices made and doubts left. */
   readonly notes: readonly string[];
@@ -118,9 +122,9 @@ function chooseBackup(
 
 /** Whether the backup was complete before its timeline was left by this history. */
 function liesOn(history: TimelineHistory, { info }: FinishedEntry): boolean {
-  if (!historyContains(history, info.timeline)) return false;
-  const left = switchPointOf(history, info.timeline);
-  return left === undefined || info.endLsn <= left;
+  // Spans, not switch positions: a newer switch can cut a timeline shorter than its own line says.
+  const span = ancestorsOf(history).find(({ timeline }) => timeline === info.timeline);
+  return span !== undefined && (span.endLsn === undefined || info.endLsn <= span.endLsn);
 }
 
 function endsBefore({ info }: FinishedEntry, target: RecoveryTarget): boolean {
@@ -165,49 +169,70 @@ function planFrom(
 ): RecoveryPlan | PlanRefusal {
   const { target } = request;
   const { info } = choice.backup;
+  const endOfBackup = segmentBefore(info.endLsn, info.walSegmentSizeBytes);
   const run = collectWalRun(facts.inventory, history, {
     beginWal: info.beginWal,
     segmentSizeBytes: info.walSegmentSizeBytes,
-    throughSegment: neededThrough(target, info),
+    ...neededSegments(target, endOfBackup, info.walSegmentSizeBytes),
   });
-  const endOfBackup = segmentNumberOf(info.endWal, info.walSegmentSizeBytes);
   if (run.hole !== undefined && run.hole.segmentNumber <= endOfBackup) {
     return refuse(
       `backup "${choice.backup.id}" cannot be used: its WAL segment "${run.hole.name}" is not in the archive`,
       "Choose another backup with --backup.",
     );
   }
-  const refusal = holeRefusal(target, run, info.walSegmentSizeBytes);
+  const refusal =
+    holeRefusal(target, run, info.walSegmentSizeBytes) ??
+    strayRefusal(target, run, history, info.walSegmentSizeBytes);
   if (refusal !== undefined) return refusal;
   return {
     kind: "reachable",
     target,
     backup: choice.backup,
     history,
+    historyIsStored: history.timeline === 1 || facts.histories.has(history.timeline),
     segments: run.segments,
+    hole: run.hole?.isEnd === false ? run.hole : undefined,
     walBytes: run.segments.length * info.walSegmentSizeBytes,
     notes: [...choice.notes, ...holeNotes(target, run)],
   };
 }
 
-/** The last segment number that replay must be able to read; undefined means to the end of the archive. */
-function neededThrough(
+/** The number of the segment that holds the byte before a position: on a boundary, nothing of the next is needed. */
+function segmentBefore(position: Lsn, segmentSizeBytes: number): bigint {
+  return position === 0n ? 0n : (position - 1n) / BigInt(segmentSizeBytes);
+}
+
+/**
+ * Through which segment replay must be able to read, and through which it reads at most (undefined: the end of the
+ * archive). To stop at a position PostgreSQL needs a record that starts there or later; where the segment of the
+ * target holds none behind it, that is the first one of the next.
+ */
+function neededSegments(
   target: RecoveryTarget,
-  info: { readonly endWal: FinishedEntry["info"]["endWal"]; readonly walSegmentSizeBytes: number },
-): bigint | undefined {
-  if (target.kind === "lsn") return target.lsn / BigInt(info.walSegmentSizeBytes);
-  if (target.kind === "immediate") return segmentNumberOf(info.endWal, info.walSegmentSizeBytes);
-  return undefined;
+  endOfBackup: bigint,
+  segmentSizeBytes: number,
+): { readonly requiredThrough: bigint; readonly throughSegment: bigint | undefined } {
+  if (target.kind === "immediate") return { requiredThrough: endOfBackup, throughSegment: endOfBackup };
+  if (target.kind !== "lsn") return { requiredThrough: endOfBackup, throughSegment: undefined };
+  const ofTarget = target.lsn / BigInt(segmentSizeBytes);
+  return {
+    requiredThrough: ofTarget > endOfBackup ? ofTarget : endOfBackup,
+    throughSegment: ofTarget + 1n,
+  };
 }
 
 function holeRefusal(target: RecoveryTarget, run: WalRun, segmentSizeBytes: number): PlanRefusal | undefined {
   if (run.hole === undefined) return undefined;
-  const lastGood = formatLsn((run.hole.segmentNumber * BigInt(segmentSizeBytes)) as Lsn);
-  if (target.kind === "lsn" && run.hole.isEnd) {
-    return refuse(
-      `the archive ends at ${lastGood}, before the target ${formatLsn(target.lsn)}`,
-      "Restore to an earlier position, or with --to-latest to the end of the archive.",
-    );
+  const lastGood = formatLsn(startOf(run.hole, segmentSizeBytes));
+  if (target.kind === "lsn") {
+    if (run.hole.segmentNumber > target.lsn / BigInt(segmentSizeBytes)) return undefined;
+    if (run.hole.isEnd) {
+      return refuse(
+        `the archive ends at ${lastGood}, before the target ${formatLsn(target.lsn)}`,
+        "Restore to an earlier position, or with --to-latest to the end of the archive.",
+      );
+    }
   }
   if (target.kind === "lsn" || target.kind === "latest") {
     return refuse(
@@ -216,6 +241,29 @@ function holeRefusal(target: RecoveryTarget, run: WalRun, segmentSizeBytes: numb
     );
   }
   return undefined;
+}
+
+function startOf(hole: WalHole, segmentSizeBytes: number): Lsn {
+  return lsn(hole.segmentNumber * BigInt(segmentSizeBytes));
+}
+
+/** See `WalRun.strayNext`: what would be replayed there was undone when the newer timeline was begun. */
+function strayRefusal(
+  target: RecoveryTarget,
+  run: WalRun,
+  history: TimelineHistory,
+  segmentSizeBytes: number,
+): PlanRefusal | undefined {
+  const stray = run.strayNext;
+  if (stray === undefined || stray.file.kind !== "segment" || target.kind === "immediate") return undefined;
+  const start = segmentNumberOf(stray.file.segment, segmentSizeBytes) * BigInt(segmentSizeBytes);
+  if (target.kind === "lsn" && target.lsn < start) return undefined;
+  const switched = switchPointOf(history, stray.file.timeline);
+  const where = switched === undefined ? "" : ` at ${formatLsn(switched)}`;
+  return refuse(
+    `the archive does not yet hold the WAL with which timeline ${history.timeline} left timeline ${stray.file.timeline}${where}: PostgreSQL would replay "${stray.file.name}" instead, which goes on past that point`,
+    `Wait until the server on timeline ${history.timeline} has archived its first segment, or restore along --timeline ${stray.file.timeline}.`,
+  );
 }
 
 function holeNotes(target: RecoveryTarget, run: WalRun): string[] {

@@ -1,0 +1,62 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { writeDurableFile } from "../common/durable-file.ts";
+import { EngineError, fileError, systemErrorCode } from "../common/errors.ts";
+
+/*
+ * A restore in progress leaves this file in the data directory. With it a later run knows what it has before it: an
+ * unfinished restore, which directories belong to it, and so what may be cleaned away.
+ *
+ * What a crash leaves, step by step:
+ *   1. nothing written yet        an empty directory
+ *   2. marker written             the marker alone
+ *   3. unpacking, settings, sync  marker and files, but `pg_control` only under its temporary name: PostgreSQL refuses
+ *                                 to start ("could not open file … global/pg_control"), a later run can clean it
+ *   4. `pg_control` in place      a whole restore, with a marker left over: it can be started, may have been, and so is
+ *                                 never cleaned; the message says to remove the marker
+ *   5. marker removed             a whole restore
+ */
+
+export const markerName = ".tidemark-restore.json";
+/** Where the control file waits until everything else is in place. */
+export const heldControlPath = "global/pg_control.tidemark-restore";
+export const controlPath = "global/pg_control";
+
+const schema = z.object({
+  format: z.literal(1),
+  backup: z.string(),
+  repository: z.string(),
+  startedAt: z.string(),
+  /** Directories outside the data directory that this restore fills; they were empty. */
+  tablespaceDirectories: z.array(z.string()),
+});
+
+export type RestoreMarker = z.infer<typeof schema>;
+
+export async function writeMarker(
+  dataDirectory: string,
+  marker: Omit<RestoreMarker, "format">,
+): Promise<void> {
+  await writeDurableFile(join(dataDirectory, markerName), `${JSON.stringify({ format: 1, ...marker })}\n`);
+}
+
+/** Undefined when the directory has none (or does not exist). Throws `target-directory` when it cannot be understood. */
+export async function readMarker(dataDirectory: string): Promise<RestoreMarker | undefined> {
+  const path = join(dataDirectory, markerName);
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR"].includes(systemErrorCode(error) ?? "")) return undefined;
+    throw fileError("read", path, error);
+  }
+  try {
+    return schema.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new EngineError("target-directory", `"${path}" is not the mark of a restore`, {
+      cause,
+      hint: "Look at the directory; if nobody needs it, remove it by hand.",
+    });
+  }
+}

@@ -1,0 +1,73 @@
+import type { TarMember } from "../codec/tar/entry.ts";
+import { controlPath, heldControlPath, markerName } from "./marker.ts";
+
+/*
+ * What of a PGDATA archive is unpacked, and where. Writers leave most of this out by themselves; Barman's archives may
+ * hold some of it.
+ */
+
+/**
+ * Files that would mislead the restored server. A stale `tablespace_map` makes it link to the old locations; the
+ * signal files and `recovery.conf` set up a recovery that is not ours (or stop the server from starting at all);
+ * `backup_manifest` describes other files.
+ */
+const leftOut: ReadonlySet<string> = new Set([
+  "backup_manifest",
+  "postmaster.opts",
+  "postmaster.pid",
+  "promote",
+  "recovery.conf",
+  "recovery.signal",
+  "standby.signal",
+  "tablespace_map",
+  "tablespace_map.old",
+  "backup_label.old",
+  markerName,
+  heldControlPath,
+]);
+
+/** For `TreeWriterOptions.placeOf` of PGDATA. */
+export function placeInDataDirectory(path: string, kind: TarMember["kind"]): string | undefined {
+  if (path === controlPath) return kind === "file" ? heldControlPath : undefined;
+  if (leftOut.has(path)) return undefined;
+  // WAL comes from the archive only; and where pg_wal was a link, a plain directory takes its place.
+  if (path === "pg_wal") return kind === "directory" ? path : undefined;
+  if (path.startsWith("pg_wal/")) return kind === "directory" ? path : undefined;
+  // These links are made anew, from backup.info and the mapping.
+  if (path.startsWith("pg_tblspc/") && kind === "symlink") return undefined;
+  return path;
+}
+
+/** For a tablespace's archive: what PostgreSQL keeps there is in `PG_<major>_<catalog version>`, nothing else is ours. */
+export function placeInTablespace(path: string): string | undefined {
+  return path === "." || /^PG_\d+_\d+(\/|$)/.test(path) ? path : undefined;
+}
+
+/**
+ * Directories without which a server does not start, or fails later; it makes none of them itself. (initdb makes them:
+ * `subdirs` in initdb.c.) Archives leave out some, and object stores cannot keep empty ones elsewhere.
+ */
+export const neededDirectories: readonly string[] = [
+  "base",
+  "global",
+  "pg_commit_ts",
+  "pg_dynshmem",
+  "pg_logical",
+  "pg_logical/mappings",
+  "pg_logical/snapshots",
+  "pg_multixact",
+  "pg_multixact/members",
+  "pg_multixact/offsets",
+  "pg_notify",
+  "pg_replslot",
+  "pg_serial",
+  "pg_snapshots",
+  "pg_stat",
+  "pg_stat_tmp",
+  "pg_subtrans",
+  "pg_tblspc",
+  "pg_twophase",
+  "pg_wal",
+  "pg_wal/archive_status",
+  "pg_xact",
+];
