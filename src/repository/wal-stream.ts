@@ -18,9 +18,9 @@ export async function consumeWalObject<Result>(
 ): Promise<{ readonly result: Result } | undefined> {
   const opened = await repository.store.get(object.key, signalOption(signal));
   if (opened === undefined) return undefined;
-  const { createDecoder } = codecNamed(object.codec);
+  const decoder = codecNamed(object.codec).createDecoder();
   try {
-    const result = await pipeline(opened.body, createDecoder(), consume, signalOption(signal));
+    const result = await pipeline(opened.body, decoder, consume, signalOption(signal));
     return { result };
   } catch (error) {
     throw namingObject(repository, object.key, error);

@@ -1,0 +1,51 @@
+import { readFile, rm, utimes } from "node:fs/promises";
+import { EngineError } from "../common/errors.ts";
+import { isListening, readAgentState } from "./agent-client.ts";
+import { writeSpoolFile, type Spool } from "./spool.ts";
+
+/** How often a living agent touches `agent.pid`; the waiting scripts rely on a few seconds. */
+const heartbeatMs = 1000;
+
+/** Throws `locked` when an agent serves this spool: its socket takes connections, which the kernel ends with its process. */
+export async function requireUnlocked(spool: Spool): Promise<void> {
+  const state = await readAgentState(spool.stateFile).catch(() => undefined);
+  if (state === undefined || !(await isListening(state.socket))) return;
+  throw new EngineError("locked", `another agent (process ${state.pid}) serves the spool "${spool.root}"`, {
+    hint: "Stop it first, or give this one a spool of its own.",
+    details: { pid: state.pid },
+  });
+}
+
+/**
+ * Writes `agent.pid` and touches it while alive; `onLost` is called once when another agent has put its own number there
+ * (two that started in the same moment): one of them must go. Two that overlap do no harm but work.
+ */
+export async function startHeartbeat(
+  pidFile: string,
+  owner: Spool["owner"],
+  onLost: () => void,
+): Promise<AsyncDisposable> {
+  await writeSpoolFile(pidFile, `${process.pid}\n`, { owner });
+  const beat = async () => {
+    const found = await readFile(pidFile, "utf8").catch(() => "");
+    if (found.trim() === "") {
+      await writeSpoolFile(pidFile, `${process.pid}\n`, { owner });
+    } else if (found.trim() !== String(process.pid)) {
+      clearInterval(timer);
+      onLost();
+      return;
+    }
+    const now = new Date();
+    await utimes(pidFile, now, now);
+  };
+  // A beat that fails (full disk, vanished folder) is missed; scripts then do without the agent.
+  const timer = setInterval(() => void beat().catch(() => undefined), heartbeatMs);
+  timer.unref();
+  return {
+    [Symbol.asyncDispose]: async () => {
+      clearInterval(timer);
+      const found = await readFile(pidFile, "utf8").catch(() => "");
+      if (found.trim() === String(process.pid)) await rm(pidFile, { force: true });
+    },
+  };
+}

@@ -1,0 +1,133 @@
+import type { EngineError } from "../common/errors.ts";
+import type { WalFileName } from "../postgres/wal-file-name.ts";
+
+/** One WAL file that PostgreSQL has ready, until PostgreSQL has taken note that it is archived. */
+export interface BacklogEntry {
+  readonly file: WalFileName;
+  state: "waiting" | "pushing" | "acknowledged";
+  /** Repositories that have it, as of the writing of the file that `fingerprint` names. */
+  done: Set<string>;
+  fingerprint: string | undefined;
+  /** The repositories of the push under way. */
+  pushing: readonly string[];
+  retryAtMs: number;
+  failures: number;
+  /** Order of asking; undefined while nobody waits for it. */
+  wantedTurn: number | undefined;
+  /** A file that was asked for without being `.ready` stays this long. */
+  keepUntilMs: number;
+  error: EngineError | undefined;
+}
+
+/** A push to start: which file, to which repositories. */
+export interface Job {
+  readonly entry: BacklogEntry;
+  readonly repositories: readonly string[];
+}
+
+export interface Availability {
+  /** When the next push to this repository may start, on the scale of `nowMs`. */
+  availableAtMs(repository: string): number;
+}
+
+/**
+ * The files to archive, in the order to archive them: those PostgreSQL waits for, then history files, then the oldest
+ * segment as PostgreSQL's archiver chooses (ready_file_comparator in pgarch.c). Decides and remembers; does no I/O.
+ */
+export class Backlog {
+  readonly #entries = new Map<string, BacklogEntry>();
+  readonly #repositories: readonly string[];
+  #order: BacklogEntry[] | undefined = [];
+  #turn = 0;
+
+  constructor(repositories: readonly string[]) {
+    this.#repositories = repositories;
+  }
+
+  get entries(): IterableIterator<BacklogEntry> {
+    return this.#entries.values();
+  }
+
+  get(name: string): BacklogEntry | undefined {
+    return this.#entries.get(name);
+  }
+
+  /** Adds a file unless it is known. */
+  add(file: WalFileName): BacklogEntry {
+    const known = this.#entries.get(file.name);
+    if (known !== undefined) return known;
+    const entry: BacklogEntry = {
+      file,
+      state: "waiting",
+      done: new Set(),
+      fingerprint: undefined,
+      pushing: [],
+      retryAtMs: 0,
+      failures: 0,
+      wantedTurn: undefined,
+      keepUntilMs: 0,
+      error: undefined,
+    };
+    this.#entries.set(file.name, entry);
+    this.#order = undefined;
+    return entry;
+  }
+
+  remove(name: string): void {
+    if (this.#entries.delete(name)) this.#order = undefined;
+  }
+
+  /** PostgreSQL waits for this file: it goes first, at once, whatever failed before. */
+  want(file: WalFileName, nowMs: number): BacklogEntry {
+    const entry = this.add(file);
+    entry.wantedTurn ??= ++this.#turn;
+    entry.retryAtMs = 0;
+    entry.keepUntilMs = nowMs + 120_000;
+    this.#order = undefined;
+    return entry;
+  }
+
+  answered(entry: BacklogEntry): void {
+    if (entry.wantedTurn === undefined) return;
+    entry.wantedTurn = undefined;
+    this.#order = undefined;
+  }
+
+  /** Forgets that a file was archived: it was written again. */
+  reopen(entry: BacklogEntry): void {
+    entry.state = "waiting";
+    entry.done = new Set();
+    entry.fingerprint = undefined;
+    entry.retryAtMs = 0;
+  }
+
+  /** The push to start now, or when to ask again (infinite: only after something has changed). */
+  next(nowMs: number, health: Availability): Job | { readonly atMs: number } {
+    let atMs = Number.POSITIVE_INFINITY;
+    for (const entry of this.#sorted()) {
+      if (entry.state !== "waiting") continue;
+      const missing = this.#repositories.filter((name) => !entry.done.has(name));
+      // Whom PostgreSQL waits for is tried at once: it shall hear soon that a repository is down.
+      if (entry.wantedTurn !== undefined) return { entry, repositories: missing };
+      const readyAtMs = missing.map((name) => Math.max(entry.retryAtMs, health.availableAtMs(name)));
+      const repositories = missing.filter((_, index) => (readyAtMs[index] ?? 0) <= nowMs);
+      if (repositories.length > 0) return { entry, repositories };
+      atMs = Math.min(atMs, ...readyAtMs);
+    }
+    return { atMs };
+  }
+
+  #sorted(): readonly BacklogEntry[] {
+    this.#order ??= [...this.#entries.values()].sort(compareEntries);
+    return this.#order;
+  }
+}
+
+function compareEntries(a: BacklogEntry, b: BacklogEntry): number {
+  const never = Number.MAX_SAFE_INTEGER;
+  const turns = (a.wantedTurn ?? never) - (b.wantedTurn ?? never);
+  if (turns !== 0) return turns;
+  const histories = Number(b.file.kind === "history") - Number(a.file.kind === "history");
+  if (histories !== 0) return histories;
+  return a.file.name < b.file.name ? -1 : Number(a.file.name > b.file.name);
+}
