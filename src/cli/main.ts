@@ -3,7 +3,7 @@ import { availableParallelism } from "node:os";
 
 // libuv reads this once, when its thread pool is first used: compression, file and crypto work of several lanes must
 // not queue behind each other. So it is set before anything else is loaded.
-process.env["UV_THREADPOOL_SIZE"] ??= String(Math.max(6, availableParallelism() * 2));
+process.env["UV_THREADPOOL_SIZE"] ??= String(Math.max(16, availableParallelism() * 2));
 
 const neededMajor = 24;
 if (Number.parseInt(process.versions.node, 10) < neededMajor) {

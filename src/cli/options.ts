@@ -57,3 +57,16 @@ export function parseCount(option: string, text: string | undefined, minimum = 1
   if (Number.isInteger(value) && value >= minimum) return value;
   throw new EngineError("usage", `${option} is "${text}", but must be a whole number from ${minimum} on`);
 }
+
+/** Reads `key=value` tags. Throws `usage`. */
+export function parseTags(texts: readonly string[]): Record<string, string> {
+  const tags: Record<string, string> = {};
+  for (const text of texts) {
+    const equals = text.indexOf("=");
+    if (equals < 1) {
+      throw new EngineError("usage", `"${text}" is not a tag`, { hint: "Write a tag as key=value." });
+    }
+    tags[text.slice(0, equals)] = text.slice(equals + 1);
+  }
+  return tags;
+}

@@ -92,7 +92,7 @@ function addAgentCommands(program: Command, signal: AbortSignal): void {
     .description("what waits to be archived, for how long, and how long until the disk is full")
     .option("--spool <dir>", "the agent's spool directory")
     .action(async (_options, command: Command) =>
-      (await import("./commands/agent-status.ts")).run(command.optsWithGlobals(), signal),
+      (await import("./commands/agent-status.ts")).run(command.optsWithGlobals()),
     );
   addServerOptions(addRepositoryOptions(status));
 
@@ -101,7 +101,7 @@ function addAgentCommands(program: Command, signal: AbortSignal): void {
     .description("print the archiving settings for postgresql.conf")
     .option("--spool <dir>", "the agent's spool directory")
     .action(async (_options, command: Command) =>
-      (await import("./commands/agent-settings.ts")).run(command.optsWithGlobals(), signal),
+      (await import("./commands/agent-settings.ts")).run(command.optsWithGlobals()),
     );
   addServerOptions(addRepositoryOptions(settings));
 }
