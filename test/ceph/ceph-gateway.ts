@@ -86,7 +86,7 @@ export async function startCephGateway(): Promise<CephGateway> {
 
 async function checkPrograms(): Promise<void> {
   const missing: string[] = [];
-  for (const program of [...programs, "openssl", "setpriv"]) {
+  for (const program of [...programs, "openssl", dieWithParent.program]) {
     await run("sh", ["-c", `command -v ${program}`]).catch(() => missing.push(program));
   }
   if (missing.length === 0) return;
@@ -139,10 +139,12 @@ async function ceph(
   return run(program, ["-c", join(directory, "ceph.conf"), ...args], { timeout: 120_000 });
 }
 
+const dieWithParent = { program: "setpriv", options: ["--pdeathsig", "KILL"] };
+
 /** A daemon that the kernel ends together with this process, should that be killed. */
 function startDaemon(directory: string, program: string, args: readonly string[]): ChildProcess {
-  const command = ["--pdeathsig", "KILL", program, "-c", join(directory, "ceph.conf"), "-f", ...args];
-  return spawn("setpriv", command, { stdio: "ignore" });
+  const command = [...dieWithParent.options, program, "-c", join(directory, "ceph.conf"), "-f", ...args];
+  return spawn(dieWithParent.program, command, { stdio: "ignore" });
 }
 
 async function kill(daemon: ChildProcess): Promise<void> {

@@ -10,9 +10,9 @@ import type { Secret } from "../../common/log.ts";
 import { s3StoreError } from "./s3-errors.ts";
 
 /** The SDK's module: 36 MB of memory and 70 ms, so it is loaded when a store is opened and handed around. */
-export type S3Sdk = typeof AwsS3;
+type S3Sdk = typeof AwsS3;
 
-export interface S3Credentials {
+interface S3Credentials {
   readonly accessKeyId: string;
   readonly secretAccessKey: Secret;
   readonly sessionToken?: Secret;
@@ -64,7 +64,7 @@ export interface S3Session {
   close(): void;
 }
 
-export type S3Command<In extends ServiceInputTypes, Out extends ServiceOutputTypes> = Parameters<
+type S3Command<In extends ServiceInputTypes, Out extends ServiceOutputTypes> = Parameters<
   typeof S3Client.prototype.send<In, Out>
 >[0];
 
@@ -92,7 +92,7 @@ export async function openS3Session(options: S3SessionOptions): Promise<S3Sessio
     responseChecksumValidation: "WHEN_REQUIRED",
     // Retries belong to the wrapper, which knows what may be repeated.
     maxAttempts: 1,
-    // "Expect: 100-continue" costs a round trip on every write.
+    // "Expect: 100-continue" is of no use here: with an agent of our own the SDK sends the body without waiting.
     expectContinueHeader: false,
     customUserAgent: options.userAgent ?? "tidemark",
   });

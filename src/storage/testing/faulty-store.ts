@@ -24,7 +24,7 @@ import type { ObjectInfo, ObjectStore, ObjectUpload, OpenObject } from "../objec
 import { byteLength } from "../upload-parts.ts";
 import { interceptStore, tapIterable, type StoreCall, type StoreOperation } from "../wrappers/intercept.ts";
 
-export type FaultKind =
+type FaultKind =
   | "unavailable"
   | "lost-answer"
   | "denied"

@@ -3,7 +3,7 @@ import type { ObjectStore } from "../object-store.ts";
 import { interceptStore, storeOperations, tapIterable, type StoreOperation } from "./intercept.ts";
 
 /** Counters of one operation; they only grow. */
-export interface OperationMetrics {
+interface OperationMetrics {
   calls: number;
   errors: number;
   /** Content sent, or for `get` received. */
