@@ -1,0 +1,157 @@
+import { rm } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { formatLsn } from "../../src/postgres/lsn.ts";
+import { waitUntil } from "../data/cluster.ts";
+import { treeBytes } from "../measure/disk.ts";
+import { run, startResident, type CommandLine, type Resident } from "../measure/program.ts";
+import { requireS3 } from "../s3/server.ts";
+import type { Contender, OpenRepository, Place } from "./contender.ts";
+
+/** The program as it is published: compiled, run by the Node that runs this. */
+const program = resolve(import.meta.dirname, "../../dist/cli/main.js");
+
+function tidemark(args: readonly string[], environment: Readonly<Record<string, string>> = {}): CommandLine {
+  return { program: process.execPath, args: [program, ...args], environment };
+}
+
+interface Variant {
+  readonly store: "directory" | "s3";
+  readonly codec: "zstd" | "gzip";
+}
+
+const variants: readonly Variant[] = [
+  { store: "directory", codec: "zstd" },
+  { store: "s3", codec: "gzip" },
+  { store: "s3", codec: "zstd" },
+];
+
+/** Tidemark with its defaults in everything but the codec, at level 1. */
+export function tidemarkContenders(): Contender[] {
+  return variants.map((variant) => ({
+    id: `tidemark-${variant.store === "s3" ? "s3" : "dir"}-${variant.codec}`,
+    title: `Tidemark, ${variant.codec}`,
+    store: variant.store,
+    ours: true,
+    slow: false,
+    abilities: new Set(
+      variant.store === "directory"
+        ? (["archive", "backup", "restore", "help"] as const)
+        : (["archive", "backup", "restore"] as const),
+    ),
+    help: tidemark(["--help"]),
+    open: (place) => openRepository(variant, place),
+  }));
+}
+
+/** What the flags of a repository are, and what is stored there. */
+interface Store {
+  readonly flags: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  storedBytes(): Promise<number>;
+  remove(): Promise<void>;
+}
+
+async function openStore(variant: Variant, place: Place, folder: string): Promise<Store> {
+  if (variant.store === "directory") {
+    const directory = join(folder, "repo");
+    return {
+      flags: ["--repo", directory, "--server", "bench"],
+      environment: {},
+      storedBytes: () => treeBytes(directory),
+      remove: async () => undefined,
+    };
+  }
+  const s3 = requireS3(place.s3);
+  const prefix = s3.freshPrefix("tidemark");
+  const { bucket, endpoint, region, environment } = s3;
+  return {
+    flags: [
+      "--repo",
+      `s3://${bucket}/${prefix}`,
+      "--server",
+      "bench",
+      "--endpoint-url",
+      endpoint,
+      "--region",
+      region,
+      "--path-style",
+    ],
+    environment,
+    storedBytes: () => s3.storedBytes(prefix),
+    remove: () => s3.removePrefix(prefix),
+  };
+}
+
+async function openRepository(variant: Variant, place: Place): Promise<OpenRepository> {
+  const { workspace, cluster, group } = place;
+  const { user } = workspace;
+  const folder = await workspace.makeFresh(`tidemark-${variant.store}-${variant.codec}`);
+  const spool = join(folder, "spool");
+  const store = await openStore(variant, place, folder);
+  const { host, port } = cluster.server.connection;
+  const connection = `postgres://postgres@/postgres?host=${encodeURIComponent(host)}&port=${port}`;
+  const server = ["-D", cluster.dataDirectory, "--connection", connection];
+  const compression = ["--compression", variant.codec, "--level", "1"];
+  const command = (...args: string[]) => tidemark([...args, ...store.flags], store.environment);
+  return {
+    startResident: async () => {
+      const agent = startResident(command("agent", ...server, "--spool", spool, ...compression), {
+        user,
+        group,
+      });
+      await untilAgentAnswers(agent, command("agent", "status", ...server, "--spool", spool), user);
+      return agent;
+    },
+    archiveCommand: async () =>
+      parseArchiveCommand(
+        await run(command("agent", "settings", ...server, "--spool", spool, ...compression), { user }),
+      ),
+    backup: command("base", "create", ...server, ...compression),
+    restore: async (directory, target) => ({
+      command: command(
+        "restore",
+        directory,
+        "--to-lsn",
+        formatLsn(target),
+        "--action",
+        "pause",
+        "--bin-directory",
+        cluster.binaries.directory,
+      ),
+      serverEnvironment: store.environment,
+    }),
+    storedBytes: () => store.storedBytes(),
+    [Symbol.asyncDispose]: async () => {
+      await store.remove();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function untilAgentAnswers(
+  agent: Resident,
+  status: CommandLine,
+  user: Place["workspace"]["user"],
+): Promise<void> {
+  await waitUntil("the agent to answer", async () => {
+    agent.check();
+    return run(status, { user }).then(
+      () => true,
+      () => false,
+    );
+  });
+}
+
+/** The line `archive_command = '…'` of what `tidemark agent settings` prints. */
+function parseArchiveCommand(text: string): string {
+  const value = /^archive_command = '((?:[^']|'')*)'/m.exec(text)?.[1];
+  if (value === undefined) throw new Error(`"tidemark agent settings" printed no archive_command:\n${text}`);
+  return value.replaceAll("''", "'").replaceAll("\\\\", "\\");
+}
+
+/** @throws Error when the program has not been built. */
+export async function checkTidemarkBuilt(): Promise<void> {
+  await run(tidemark(["--version"]), { user: undefined }).catch((cause: unknown) => {
+    throw new Error(`${dirname(program)} holds no working program; build it first: npm run build`, { cause });
+  });
+}
