@@ -195,7 +195,8 @@ async function store(
 
 /** Waits until everything up to a position is in the archive; the position's segment is completed first. */
 export async function archiveThrough(pg: TestServer, sample: SampleRepository): Promise<void> {
-  const [row] = await pg.sql<{ name: string }>("SELECT pg_walfile_name(pg_switch_wal() - 1) AS name");
+  const [row] = await pg.sql<{ name: string }>("SELECT pg_walfile_name(pg_current_wal_insert_lsn()) AS name");
+  await pg.sql("SELECT pg_switch_wal()");
   const path = join(
     sample.directory,
     sample.repository.server,
