@@ -204,7 +204,6 @@ function addRestoreCommand(program: Command, signal: AbortSignal): void {
     )
     .option("--concurrency <number>", "parts unpacked at the same time (default: cores + 1)")
     .option("--bin-directory <dir>", "where the server programs are")
-    .option("--user <name>", "when run as root: the user who shall own and run the server")
     .option("--clean", "remove what an unfinished restore left in the directory, then stop")
     .option("-y, --yes", "do not ask before --clean")
     .action(async (directory: string, options) =>

@@ -34,6 +34,8 @@ export interface RunningServerFacts {
   readonly logStartByte: number;
   readonly connection: ConnectionTarget;
   readonly exited: Promise<ServerExit>;
+  /** Lets this process end while the server goes on; absent where the server is not our child. */
+  readonly release?: () => void;
 }
 
 const stopSignals = { smart: "SIGTERM", fast: "SIGINT", immediate: "SIGQUIT" } as const;
@@ -51,6 +53,7 @@ export class RunningServer implements AsyncDisposable {
   /** Resolves when the server has ended, for whatever reason; never rejects. */
   readonly exited: Promise<ServerExit>;
   readonly #logStartByte: number;
+  readonly #release: () => void;
   #exit: ServerExit | undefined;
 
   constructor(facts: RunningServerFacts) {
@@ -59,10 +62,16 @@ export class RunningServer implements AsyncDisposable {
     this.logFile = facts.logFile;
     this.connection = facts.connection;
     this.#logStartByte = facts.logStartByte;
+    this.#release = facts.release ?? (() => undefined);
     this.exited = facts.exited.then((exit) => {
       this.#exit = exit;
       return exit;
     });
+  }
+
+  /** Stops supervising: this process may end, and the server goes on (`adoptServer` takes it up again). */
+  release(): void {
+    this.#release();
   }
 
   /** How it ended, or undefined while it runs. */

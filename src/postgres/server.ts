@@ -93,6 +93,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
         database: "postgres",
       },
       exited,
+      release: () => child.unref(),
     });
     if (readyTimeoutMs > 0) await readyOrStopped(server, readyTimeoutMs, signal);
     return server;
