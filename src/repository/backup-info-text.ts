@@ -2,8 +2,13 @@ import { EngineError } from "../common/errors.ts";
 import { formatLsn, parseLsn, type Lsn } from "../postgres/lsn.ts";
 import { formatSystemIdentifier, parseSystemIdentifier } from "../postgres/system-identifier.ts";
 import { timelineId } from "../postgres/timeline.ts";
-import { parseWalSegmentName } from "../postgres/wal-file-name.ts";
-import type { BackupInfo, FinishedBackupInfo, TablespaceEntry } from "./backup-info.ts";
+import {
+  isValidForSegmentSize,
+  isWalSegmentSize,
+  parseWalSegmentName,
+  type WalSegmentName,
+} from "../postgres/wal-file-name.ts";
+import type { BackupInfo, FailedBackupInfo, FinishedBackupInfo, TablespaceEntry } from "./backup-info.ts";
 import { formatPythonString, parsePythonLiteral, type PythonValue } from "./python-literal.ts";
 
 /**
@@ -17,25 +22,26 @@ type Fields = ReadonlyMap<string, string>;
 /** Throws `object-corrupt`, naming `where`, when the text is not a usable `backup.info`. */
 export function parseBackupInfo(text: string, where: string): BackupInfo {
   const fields = readFields(text);
-  const status = fields.get("status") ?? "";
-  if (status !== "DONE") {
-    if (!/^[A-Z_]+$/.test(status)) throw damaged(where, `status is "${status}"`);
-    const systemId = optional(fields, "systemid");
-    return {
-      kind: "failed",
-      backupName: optional(fields, "backup_name"),
-      status,
-      error: optional(fields, "error"),
-      beginTime: parseTime(optional(fields, "begin_time")),
-      systemIdentifier: systemId === undefined ? undefined : parseSystemIdentifier(systemId),
-    };
-  }
   try {
-    return finished(fields, where);
+    return fields.get("status") === "DONE" ? finished(fields, where) : failed(fields, where);
   } catch (error) {
     if (error instanceof EngineError && error.code === "object-corrupt") throw error;
     throw damaged(where, error instanceof Error ? error.message : String(error));
   }
+}
+
+function failed(fields: Fields, where: string): FailedBackupInfo {
+  const status = fields.get("status") ?? "";
+  if (!/^[A-Z_]+$/.test(status)) throw damaged(where, `status is "${status}"`);
+  const systemId = optional(fields, "systemid");
+  return {
+    kind: "failed",
+    backupName: optional(fields, "backup_name"),
+    status,
+    error: optional(fields, "error"),
+    beginTime: parseTime(optional(fields, "begin_time")),
+    systemIdentifier: systemId === undefined ? undefined : parseSystemIdentifier(systemId),
+  };
 }
 
 function finished(fields: Fields, where: string): FinishedBackupInfo {
@@ -45,6 +51,17 @@ function finished(fields: Fields, where: string): FinishedBackupInfo {
     return value;
   };
   const systemId = optional(fields, "systemid");
+  const walSegmentSizeBytes = Number(optional(fields, "xlog_segment_size") ?? 16_777_216);
+  if (!isWalSegmentSize(walSegmentSizeBytes)) {
+    throw damaged(where, `xlog_segment_size is "${fields.get("xlog_segment_size")}"`);
+  }
+  const segment = (key: string): WalSegmentName => {
+    const name = parseWalSegmentName(need(key));
+    if (isValidForSegmentSize(name, walSegmentSizeBytes)) return name;
+    throw damaged(where, `${key} is "${name}", which segments of ${walSegmentSizeBytes} bytes do not have`);
+  };
+  const serverVersion = Number(need("version"));
+  if (!Number.isInteger(serverVersion)) throw damaged(where, `version is "${fields.get("version")}"`);
   const endTime = parseTime(need("end_time"));
   if (endTime === undefined) throw damaged(where, `end_time is "${fields.get("end_time")}"`);
   return {
@@ -53,14 +70,14 @@ function finished(fields: Fields, where: string): FinishedBackupInfo {
     backupLabel: readString(optional(fields, "backup_label")) ?? "",
     beginTime: parseTime(optional(fields, "begin_time")) ?? endTime,
     endTime,
-    beginWal: parseWalSegmentName(need("begin_wal")),
-    endWal: parseWalSegmentName(need("end_wal")),
+    beginWal: segment("begin_wal"),
+    endWal: segment("end_wal"),
     beginLsn: parseLsn(need("begin_xlog")),
     endLsn: parseLsn(need("end_xlog")),
     timeline: timelineId(Number(need("timeline"))),
-    walSegmentSizeBytes: Number(optional(fields, "xlog_segment_size") ?? 16_777_216),
+    walSegmentSizeBytes,
     systemIdentifier: systemId === undefined ? undefined : parseSystemIdentifier(systemId),
-    serverVersion: Number(need("version")),
+    serverVersion,
     pgdata: optional(fields, "pgdata"),
     configFile: optional(fields, "config_file"),
     hbaFile: optional(fields, "hba_file"),

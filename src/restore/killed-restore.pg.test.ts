@@ -51,7 +51,9 @@ test("a restore killed at any step cannot be started by mistake, is recognised, 
   for (const point of ["marker-written", "mid-unpack", "unpacked", "settings-written", "before-control"]) {
     expect(await restoreProcess(job, `restore:${point}`)).toEqual({ code: null, signal: "SIGKILL" });
 
-    await expect(startServer({ ...start, readyTimeoutMs: 20_000 })).rejects.toThrow();
+    await expect(startServer({ ...start, readyTimeoutMs: 20_000 })).rejects.toThrow(
+      /ended before it could become ready/,
+    );
     await expect(requireEmptyDataDirectory(dataDirectory)).rejects.toThrow(
       /holds an unfinished restore of backup/,
     );
