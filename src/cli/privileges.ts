@@ -17,13 +17,18 @@ export async function becomeServerUser(dataDirectory: string | undefined): Promi
 
 type ProcessWithGroups = NodeJS.Process & { initgroups?(user: string, group: number): void };
 
-/** Gives up root for good. Throws `config` when the user could not read this program afterwards. */
-export async function become(user: ServerUser): Promise<void> {
+/** Gives up root for good. For a process that has loaded all it needs. */
+export function becomeForThisProcess(user: ServerUser): void {
   // Node has it on POSIX systems; its types leave it out.
   (process as ProcessWithGroups).initgroups?.(user.name, user.gid);
   process.setgid?.(user.gid);
   process.setuid?.(user.uid);
   process.env["HOME"] = "/";
+}
+
+/** Gives up root for good. Throws `config` when the user could not read this program afterwards. */
+export async function become(user: ServerUser): Promise<void> {
+  becomeForThisProcess(user);
   const program = fileURLToPath(import.meta.url);
   await access(program, constants.R_OK).catch((cause: unknown) => {
     throw new EngineError("config", `user "${user.name}" cannot read Tidemark's own files at "${program}"`, {

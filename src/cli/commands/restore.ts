@@ -47,7 +47,6 @@ export async function run(directory: string, options: RestoreOptions, signal: Ab
   const dataDirectory = resolve(directory);
   if (options.clean === true) return clean(dataDirectory, options, signal);
   const choices = parseChoices(options);
-  if (options.dryRun !== true) await becomeOwner(dataDirectory);
   await using context = await openContext({ logLevel: "warn", ...options }, signal);
   const plan = await requirePlan(context, choices, signal);
   const tablespaces = tablespaceTargets(plan.recovery.backup.info, dataDirectory, choices.tablespaceMap);
@@ -61,6 +60,7 @@ export async function run(directory: string, options: RestoreOptions, signal: Ab
     return;
   }
   const binaries = choices.start ? await findBinaries(plan, options, context) : undefined;
+  await becomeOwner(dataDirectory);
   const job: RestoreJob = { context, plan, choices, dataDirectory, options, signal };
   const restored = await unpack(job);
   const recovery = binaries === undefined ? undefined : await recover(job, binaries);
@@ -198,7 +198,8 @@ async function recover(job: RestoreJob, binaries: ServerBinaries): Promise<Verif
       fetchCommand: selfCommand(["wal", "fetch"], job.options),
       log: context.log,
     });
-    return startAndVerify({
+    // Awaited here: the prefetcher must live until recovery is over.
+    return await startAndVerify({
       plan,
       start: { binaries, dataDirectory },
       action: choices.action,
