@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
 import fc from "fast-check";
-import { isEngineError } from "../common/errors.ts";
 import { lsn } from "../postgres/lsn.ts";
 import { timelineId } from "../postgres/timeline.ts";
 import { segmentContaining } from "../postgres/wal-file-name.ts";
@@ -148,13 +147,9 @@ describe("reading", () => {
     ],
     ["a system identifier that is no number", barman34.replace("7710548521839717151", "many")],
   ])("%s is damaged, not misread", (_, text) => {
-    try {
-      parseBackupInfo(text, "here");
-    } catch (error) {
-      expect(isEngineError(error, "object-corrupt")).toBe(true);
-      return;
-    }
-    throw new Error("it was read");
+    expect(() => parseBackupInfo(text, "here")).toThrow(
+      expect.objectContaining({ name: "EngineError", code: "object-corrupt" }),
+    );
   });
 });
 
@@ -162,7 +157,7 @@ describe("writing", () => {
   test("uses exactly the keys that Barman 3.4 knows, sorted, and the same values", () => {
     const written = formatBackupInfo(parseFinished(barman34));
 
-    const keysOf = (text: string) => [...text.matchAll(/^([a-z_]+)=/gm)].map(([, key]) => key);
+    const keysOf = (text: string) => [...text.matchAll(/^([a-z_]+)=/gm)].map(([, key]) => String(key));
     expect(keysOf(written)).toEqual(keysOf(barman34));
     expect(keysOf(written)).toEqual(keysOf(written).toSorted());
     for (const key of [
