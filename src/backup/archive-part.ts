@@ -3,6 +3,7 @@ import { pipeline } from "node:stream/promises";
 import type { Codec } from "../codec/codec.ts";
 import { encodeTarHeader, tarEnd, tarPadding } from "../codec/tar/header.ts";
 import type { TarEntry } from "../codec/tar/entry.ts";
+import { createZstdFrameEncoder } from "../codec/zstd-frame-encoder.ts";
 import type { LaneBuffers, LaneSlot } from "./lane-buffers.ts";
 import type { PartUpload, StoredPart } from "./part-upload.ts";
 
@@ -36,7 +37,9 @@ export class ArchivePart {
     this.#buffers = options.buffers;
     this.#upload = upload;
     this.#copies = !copiesInput.has(codec.name);
-    this.#encoder = codec.createEncoder(options.level === undefined ? {} : { level: options.level });
+    const encoderOptions = options.level === undefined ? {} : { level: options.level };
+    this.#encoder =
+      codec.name === "zstd" ? createZstdFrameEncoder(encoderOptions) : codec.createEncoder(encoderOptions);
     this.#passedOn = pipeline(
       this.#encoder,
       async (encoded: AsyncIterable<Buffer>) => {

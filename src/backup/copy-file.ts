@@ -3,7 +3,7 @@ import { fileError, systemErrorCode } from "../common/errors.ts";
 import type { Log } from "../common/log.ts";
 import { kib } from "../common/units.ts";
 import type { ArchivePart } from "./archive-part.ts";
-import type { LaneSlot } from "./lane-buffers.ts";
+import { slotBytes, type LaneSlot } from "./lane-buffers.ts";
 import type { OwnerNames } from "./owner-names.ts";
 import type { PageCheck, PageRun } from "./page-check.ts";
 import type { Progress } from "./progress.ts";
@@ -30,7 +30,7 @@ export interface CopyItem {
 }
 
 /** Up to this size a file is read by synchronous calls: 10 µs each, where the thread pool takes 150. */
-const smallFileBytes = 64 * kib;
+const synchronousBytes = 64 * kib;
 
 export async function copyFile(item: CopyItem, part: ArchivePart, context: CopyContext): Promise<void> {
   const { file } = item;
@@ -44,7 +44,7 @@ export async function copyFile(item: CopyItem, part: ArchivePart, context: CopyC
     if (!stats.isFile()) return;
     await part.addHeader(fileMember(file.path, stats.size, stats, context.names));
     const source: Source = { ...item, fd, stats };
-    if (stats.size <= smallFileBytes) await copySmall(source, part, context);
+    if (stats.size <= slotBytes) await copySmall(source, part, context);
     else await copyLarge(source, part, context);
     await part.pad(stats.size);
     context.progress.addFile();
@@ -71,16 +71,13 @@ function openSource(path: string): number | undefined {
   }
 }
 
+/** A file that fits a slot stands beside others in it. */
 async function copySmall(source: Source, part: ArchivePart, context: CopyContext): Promise<void> {
   const { fd, stats } = source;
   if (stats.size === 0) return;
   const room = await part.reserve(stats.size);
-  let got = 0;
-  while (got < room.length) {
-    const bytes = readSync(fd, room, got, room.length - got, got);
-    if (bytes === 0) break;
-    got += bytes;
-  }
+  const got =
+    stats.size <= synchronousBytes ? readFullySync(fd, room) : await readFully(fd, room, room.length, 0);
   room.fill(0, got);
   const run = pageRun(source, context, 0);
   if (run !== undefined) {
@@ -124,6 +121,16 @@ function pageRun(
   const { relation } = file;
   if (pages === undefined || relation === undefined) return undefined;
   return { fd, path: `${reportPrefix}${file.path}`, relation, positionBytes };
+}
+
+function readFullySync(fd: number, buffer: Buffer): number {
+  let got = 0;
+  while (got < buffer.length) {
+    const bytes = readSync(fd, buffer, got, buffer.length - got, got);
+    if (bytes === 0) break;
+    got += bytes;
+  }
+  return got;
 }
 
 /** Reads `length` bytes, fewer only at the end of the file. */

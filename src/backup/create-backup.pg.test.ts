@@ -6,9 +6,9 @@ import { backupLab, type BackupLab, serveRestored, unpackByHand } from "./testin
 /** Runs `fn` while another session inserts and updates rows as fast as it can. */
 async function whileWriting<T>(lab: BackupLab, fn: () => Promise<T>): Promise<T> {
   await using writer = await lab.server.connect();
-  let stop = false;
+  const control = { stop: false };
   const write = async () => {
-    for (let id = 0; !stop; id++) {
+    for (let id = 0; !control.stop; id++) {
       await writer.query(`INSERT INTO during VALUES (${id}); UPDATE t SET note = 'x' WHERE id = ${id + 1}`);
     }
   };
@@ -18,7 +18,7 @@ async function whileWriting<T>(lab: BackupLab, fn: () => Promise<T>): Promise<T>
   try {
     return await fn();
   } finally {
-    stop = true;
+    control.stop = true;
     await writing;
   }
 }

@@ -1,4 +1,4 @@
-import { segmentNumberOf, type WalSegmentName } from "../postgres/wal-file-name.ts";
+import type { WalSegmentName } from "../postgres/wal-file-name.ts";
 import type { BackupId } from "../repository/backup-id.ts";
 import { finishedBackups, type CatalogueEntry, type FinishedEntry } from "../repository/catalogue.ts";
 import type { WalObject } from "../repository/wal-inventory.ts";
@@ -55,7 +55,6 @@ export function planWalPruning(deleted: CatalogueEntry, facts: PruningFacts): Wa
       ...remaining.filter(({ keep }) => keep !== "standalone").map(({ info }) => info.beginWal),
       ...facts.running.flatMap(({ mark }) => (mark?.beginWal === undefined ? [] : [mark.beginWal])),
     ],
-    segmentSizeBytes: until.info.walSegmentSizeBytes,
   };
   const objects = facts.wal.filter((object) => isPrunable(object, context));
   return {
@@ -75,7 +74,6 @@ interface Context {
   readonly standalone: readonly FinishedEntry[];
   /** Where replay of each remaining or running backup begins. */
   readonly begins: readonly WalSegmentName[];
-  readonly segmentSizeBytes: number;
 }
 
 function isPrunable({ file }: WalObject, context: Context): boolean {
@@ -86,17 +84,12 @@ function isPrunable({ file }: WalObject, context: Context): boolean {
     ({ info }) => info.beginWal <= segment && segment <= info.endWal && sameTimeline(info.beginWal, segment),
   );
   if (spared) return false;
-  return !context.begins.some(
-    (begin) => sameTimeline(begin, segment) && isAtOrAfter(segment, begin, context.segmentSizeBytes),
-  );
+  return !context.begins.some((begin) => sameTimeline(begin, segment) && segment >= begin);
 }
 
+/** On one timeline the order of names is that of positions. */
 function sameTimeline(a: WalSegmentName, b: WalSegmentName): boolean {
   return a.slice(0, 8) === b.slice(0, 8);
-}
-
-function isAtOrAfter(segment: WalSegmentName, begin: WalSegmentName, segmentSizeBytes: number): boolean {
-  return segmentNumberOf(segment, segmentSizeBytes) >= segmentNumberOf(begin, segmentSizeBytes);
 }
 
 /** Why a backup may not be deleted; undefined when it may. */

@@ -33,8 +33,11 @@ export class PartUpload {
   readonly #measure = new Measure({ sha256: true });
   readonly #inFlight = new Set<Promise<void>>();
   #uploads: Promise<ObjectUpload[]> | undefined;
-  #pieces: Uint8Array[] = [];
+  /** The upload part being gathered. Copied into one buffer, so that memory is what it seems and stays the same. */
+  #buffer: Buffer | undefined;
   #gatheredBytes = 0;
+  /** Buffers that have been sent. */
+  readonly #free: Buffer[] = [];
   #nextIndex = 0;
   #failure: { readonly error: unknown } | undefined;
 
@@ -42,13 +45,14 @@ export class PartUpload {
     this.#options = options;
   }
 
-  /** Takes the chunk over: its bytes must not change afterwards. Waits while too much is on its way. */
+  /** Copies the chunk. Waits while too much is on its way. */
   async write(chunk: Uint8Array): Promise<void> {
     this.#measure.update(chunk);
     const { partBytes } = this.#options;
     for (let rest = chunk; rest.length > 0;) {
+      const buffer = (this.#buffer ??= this.#free.pop() ?? Buffer.allocUnsafeSlow(partBytes));
       const piece = rest.subarray(0, partBytes - this.#gatheredBytes);
-      this.#pieces.push(piece);
+      buffer.set(piece, this.#gatheredBytes);
       this.#gatheredBytes += piece.length;
       rest = rest.subarray(piece.length);
       if (this.#gatheredBytes === partBytes) await this.#send();
@@ -58,21 +62,27 @@ export class PartUpload {
   async #send(): Promise<void> {
     while (this.#inFlight.size >= this.#options.maxInFlight) await Promise.race(this.#inFlight);
     this.#throwFailure();
-    const sent = this.#sendPart(this.#nextIndex++, this.#pieces).catch((error: unknown) => {
-      // Thrown by the next write or by finish.
-      this.#failure ??= { error };
-    });
+    const buffer = this.#buffer;
+    assert(buffer !== undefined, "there is something to send");
+    const sent = this.#sendPart(this.#nextIndex++, buffer.subarray(0, this.#gatheredBytes))
+      .then(() => this.#free.push(buffer))
+      .catch((error: unknown) => {
+        // Thrown by the next write or by finish.
+        this.#failure ??= { error };
+      })
+      .then(() => {
+        this.#inFlight.delete(sent);
+      });
     this.#inFlight.add(sent);
-    void sent.finally(() => this.#inFlight.delete(sent));
-    this.#pieces = [];
+    this.#buffer = undefined;
     this.#gatheredBytes = 0;
   }
 
-  async #sendPart(index: number, pieces: readonly Uint8Array[]): Promise<void> {
+  async #sendPart(index: number, bytes: Buffer): Promise<void> {
     const { signal } = this.#options;
     this.#uploads ??= this.#start();
     const uploads = await this.#uploads;
-    await everyOne(uploads, async (upload) => upload.writePart(index, pieces, { signal }));
+    await everyOne(uploads, async (upload) => upload.writePart(index, [bytes], { signal }));
   }
 
   async #start(): Promise<ObjectUpload[]> {
@@ -93,7 +103,7 @@ export class PartUpload {
   /** Makes the object visible in every target, durably. */
   async finish(): Promise<StoredPart> {
     const { targets, signal } = this.#options;
-    const pieces = this.#pieces;
+    const pieces = this.#buffer === undefined ? [] : [this.#buffer.subarray(0, this.#gatheredBytes)];
     if (this.#nextIndex === 0) {
       await everyOne(targets, async ({ store, key }) => store.put(key, pieces, { signal }));
     } else {

@@ -13,6 +13,9 @@ export interface UploadPlan {
 /** Compressed or not, an archive is hardly longer than the tar in it; this much more is allowed for. */
 const growth = 1.02;
 
+/** Of larger ones, one on its way is enough for each lane's speed, and two would cost too much memory. */
+const parallelUpTo = 8 * mib;
+
 /**
  * @param expectedTarBytes the most that the tar can come to
  * @param wantedPartBytes overrides the stores' preference (not their limits)
@@ -28,8 +31,7 @@ export function planUpload(
   const preferred = wantedPartBytes ?? Math.max(...stores.map((store) => store.preferredPartBytes));
   const needed = Math.ceil((expectedTarBytes * growth) / count / mib) * mib;
   const fewest = expectedTarBytes * growth > preferred * count ? needed : preferred;
-  return {
-    partBytes: Math.min(Math.max(fewest, atLeast), atMost),
-    maxInFlight: stores.every((store) => store.parallelParts) ? 2 : 1,
-  };
+  const partBytes = Math.min(Math.max(fewest, atLeast), atMost);
+  const parallel = stores.every((store) => store.parallelParts) && partBytes <= parallelUpTo;
+  return { partBytes, maxInFlight: parallel ? 2 : 1 };
 }
