@@ -32,6 +32,8 @@ export interface PrefetcherOptions {
   readonly patienceMs?: number;
   /** Whom the files shall belong to, when we are root. */
   readonly owner?: SpoolOwner;
+  /** Leave the restore command usable when this ends: it then fetches without a prefetcher. Default: remove all. */
+  readonly leaveScript?: boolean;
   readonly log: Log;
   readonly clock?: Clock;
 }
@@ -39,6 +41,8 @@ export interface PrefetcherOptions {
 export interface Prefetcher extends AsyncDisposable {
   /** The value for the setting `restore_command`. */
   readonly restoreCommand: string;
+  /** How long ago PostgreSQL last asked for, or took, a file. */
+  idleMs(): number;
 }
 
 const pollMs = 1000;
@@ -52,8 +56,10 @@ const retryMs = 1000;
 export async function startPrefetcher(options: PrefetcherOptions): Promise<Prefetcher> {
   const root = resolve(options.root);
   const folders = ["ready", "want", "absent", "failed"].map((name) => join(root, name));
-  // What an earlier run left is not to be trusted: it may be of another server.
-  await rm(root, { recursive: true, force: true });
+  // What an earlier run left is not to be trusted: it may be of another server. The script stays until it is replaced:
+  // a restore command may be about to run it. So do requests, which are answered anew.
+  for (const folder of folders.filter((name) => !name.endsWith("want")))
+    await rm(folder, { recursive: true, force: true });
   await makePrivateFolders([root, ...folders], options.owner);
   const script = join(root, "restore.sh");
   await writeSpoolFile(script, restoreScript({ root, fallbackCommand: options.fetchCommand }), {
@@ -67,10 +73,13 @@ export async function startPrefetcher(options: PrefetcherOptions): Promise<Prefe
   service.start();
   return {
     restoreCommand: restoreCommandLine(root),
+    idleMs: () => service.idleMs(),
     [Symbol.asyncDispose]: async () => {
       await service.stop();
       await heartbeat[Symbol.asyncDispose]();
-      await rm(root, { recursive: true, force: true });
+      // Segments that were fetched ahead would only fill the disk.
+      if (options.leaveScript === true) await rm(join(root, "ready"), { recursive: true, force: true });
+      else await rm(root, { recursive: true, force: true });
     },
   };
 }
@@ -88,11 +97,13 @@ class PrefetchService {
   readonly #tasks = new Set<Promise<void>>();
   #watchers: { close(): void }[] = [];
   #aheadFromMs = 0;
+  #activeAtMs: number;
 
   constructor(root: string, options: PrefetcherOptions) {
     this.#root = root;
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.#activeAtMs = this.#clock.monotonicMs();
     const { walSegmentSizeBytes, limitBytes } = options;
     this.#window = new PrefetchWindow(walSegmentSizeBytes, windowSegments(walSegmentSizeBytes, limitBytes));
   }
@@ -112,6 +123,10 @@ class PrefetchService {
       ),
     ];
     this.#run(async () => this.#poll());
+  }
+
+  idleMs(): number {
+    return this.#clock.monotonicMs() - this.#activeAtMs;
   }
 
   async stop(): Promise<void> {
@@ -151,6 +166,7 @@ class PrefetchService {
   async #onReadyChange(name: string): Promise<void> {
     if (!this.#ready.has(name) || (await exists(join(this.#root, "ready", name)))) return;
     if (!this.#ready.delete(name)) return;
+    this.#activeAtMs = this.#clock.monotonicMs();
     this.#movedTo(parseWalFileName(name));
   }
 
@@ -169,6 +185,7 @@ class PrefetchService {
     const file = parseWalFileName(name);
     if (file === undefined || this.#serving.has(name)) return;
     this.#serving.add(name);
+    this.#activeAtMs = this.#clock.monotonicMs();
     this.#run(async () => {
       try {
         await this.#serve(file);

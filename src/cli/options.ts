@@ -35,7 +35,7 @@ export function addRepositoryOptions(command: Command): Command {
     .option("--path-style", "S3: bucket in the path instead of the host name")
     .option("--ca-file <file>", "PEM file of the certificate authority to trust")
     .addOption(new Option("-o, --output <format>", "text or json").default("text"))
-    .addOption(new Option("--log-level <level>", "debug, info, warn or error").default("info"));
+    .addOption(new Option("--log-level <level>", "debug, info, warn or error"));
 }
 
 export function addServerOptions(command: Command): Command {

@@ -24,7 +24,9 @@ export function createProgram(signal: AbortSignal): Command {
     .option("--bin-directory <dir>", "where initdb and postgres are")
     .action(async (options) => (await import("./commands/demo.ts")).run(options, signal));
 
-  addWalCommands(program.command("wal").description("the WAL archive, directly"), signal);
+  const wal = program.command("wal").description("the WAL archive, directly");
+  addWalCommands(wal, signal);
+  addPrefetchCommand(wal, signal);
   addAgentCommands(program, signal);
   addBaseCommands(program.command("base").description("base backups, directly"), signal);
   addRestoreCommand(program, signal);
@@ -55,6 +57,7 @@ function addWalCommands(wal: Command, signal: AbortSignal): void {
     .command("fetch")
     .argument("<name>", "name of the WAL file: %f of restore_command")
     .argument("<destination>", "path to write: %p of restore_command")
+    .addOption(new Option("--prefetch <dir>", "fetch ahead for the server in this data directory").hideHelp())
     .option("--partial", "deliver a .partial segment when there is no whole one")
     .description("fetch one WAL file; exits 0 delivered, 1 absent for certain, 150 could not tell")
     .action(async (name: string, destination: string, options) =>
@@ -64,6 +67,18 @@ function addWalCommands(wal: Command, signal: AbortSignal): void {
   addExamples(fetch, [
     ["as restore_command", `restore_command = 'tidemark wal fetch %f %p --config /etc/tidemark.yaml'`],
   ]);
+}
+
+/** Started by `wal fetch --prefetch` behind PostgreSQL's back; nobody types it. */
+function addPrefetchCommand(wal: Command, signal: AbortSignal): void {
+  const prefetch = wal
+    .command("prefetch", { hidden: true })
+    .argument("<directory>", "data directory of a server in recovery")
+    .description("fetch WAL ahead for a server in recovery, until it is over or nothing is asked for 30 s")
+    .action(async (directory: string, options) =>
+      (await import("./commands/wal-prefetch.ts")).run(directory, options, signal),
+    );
+  addRepositoryOptions(prefetch);
 }
 
 function addAgentCommands(program: Command, signal: AbortSignal): void {

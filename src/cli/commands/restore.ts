@@ -153,6 +153,11 @@ async function findBinaries(
   return findServerBinaries({ major: serverMajor(plan.recovery.backup.info), binDirectory });
 }
 
+/** For a server that is started without us: the first file comes the slow way and starts a prefetcher for the rest. */
+function fetchCommand({ dataDirectory, options }: RestoreJob): string[] {
+  return selfCommand(["wal", "fetch", "--prefetch", dataDirectory], options);
+}
+
 async function unpack(job: RestoreJob): Promise<RestoreResult> {
   const { context, plan, choices, dataDirectory, signal } = job;
   const reporter = createProgressReporter(process.stderr);
@@ -195,7 +200,7 @@ async function recover(job: RestoreJob, binaries: ServerBinaries): Promise<Verif
       repositories: context.repositories,
       walSegmentSizeBytes: info.walSegmentSizeBytes,
       ...(info.systemIdentifier === undefined ? {} : { expectedSystemIdentifier: info.systemIdentifier }),
-      fetchCommand: selfCommand(["wal", "fetch"], job.options),
+      fetchCommand: fetchCommand(job),
       log: context.log,
     });
     // Awaited here: the prefetcher must live until recovery is over.

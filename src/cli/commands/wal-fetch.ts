@@ -1,11 +1,16 @@
-import { resolve } from "node:path";
+import { spawn } from "node:child_process";
+import { join, resolve } from "node:path";
+import { stat } from "node:fs/promises";
+import { prefetchRootOf } from "../../agent/shell-text.ts";
 import { fetchWalFile } from "../../archive/wal-file.ts";
 import { EngineError } from "../../common/errors.ts";
 import { openContext } from "../context.ts";
 import type { RepositoryOptions } from "../options.ts";
+import { selfCommand } from "../self-command.ts";
 
 interface WalFetchOptions extends RepositoryOptions {
   readonly partial?: boolean;
+  readonly prefetch?: string;
 }
 
 /** `tidemark wal fetch`: `restore_command` without prefetch. Exit statuses: see `exit-status.ts`. */
@@ -18,11 +23,30 @@ export async function run(
   await using context = await openContext({ logLevel: "warn", ...options }, signal);
   const request = { destination: resolve(destination), repositories: context.repositories, signal };
   const whole = await fetchWalFile({ ...request, name });
-  if (whole.kind === "delivered") return;
+  if (whole.kind === "delivered") {
+    if (options.prefetch !== undefined) await ensurePrefetcher(resolve(options.prefetch), options);
+    return;
+  }
   if (options.partial === true && !name.includes(".")) {
     const partial = await fetchWalFile({ ...request, name: `${name}.partial` });
     if (partial.kind === "delivered") return;
   }
   const where = context.repositories.map(({ store }) => store.url).join(", ");
   throw new EngineError("wal-absent", `WAL file "${name}" of "${context.server}" is not in ${where}`);
+}
+
+/** A living prefetcher touches its file every second. */
+const heartbeatLimitMs = 5000;
+
+/**
+ * Starts a prefetcher for the segments that will be asked for next, in a process of its own that outlives this one.
+ * That it fails is no failure of this fetch: the next file then comes the slow way again.
+ */
+async function ensurePrefetcher(dataDirectory: string, options: RepositoryOptions): Promise<void> {
+  const pidFile = await stat(join(prefetchRootOf(dataDirectory), "agent.pid")).catch(() => undefined);
+  if (pidFile !== undefined && Date.now() - pidFile.mtimeMs < heartbeatLimitMs) return;
+  const [program = process.execPath, ...words] = selfCommand(["wal", "prefetch", dataDirectory], options);
+  const child = spawn(program, words, { detached: true, stdio: "ignore" });
+  child.on("error", () => undefined);
+  child.unref();
 }

@@ -50,5 +50,5 @@ function reportText(report: PushReport): string {
 
 function reportJson(report: PushReport): Record<string, unknown> {
   const outcomes = report.outcomes.map(({ kind, repository }) => ({ repository, outcome: kind }));
-  return { name: report.file.name, sizeBytes: report.sizeBytes, crc32: report.crc32, outcomes };
+  return { name: report.file.name, sizeBytes: report.sizeBytes, checksum: report.checksum ?? null, outcomes };
 }
