@@ -126,7 +126,7 @@ function addBaseCommands(base: Command, signal: AbortSignal): void {
     .command("create")
     .description("take a base backup; done means its WAL is archived too")
     .option("--name <text>", "a name for the backup")
-    .option("--tag <key=value>", "a tag; repeatable", collect, [])
+    .option("--tag <key=value>", "a tag; repeatable", collect)
     .option(
       "--compression <codec>",
       "codec of the archives (default: zstd; gzip and none are readable by Barman)",
@@ -207,7 +207,7 @@ function addRestoreCommand(program: Command, signal: AbortSignal): void {
     .option("--exclusive", "stop just before the target instead of just after it")
     .option("--timeline <id>", "follow this timeline (default: latest)")
     .option("--backup <backup>", "backup ID, name, latest or auto (default: auto)")
-    .option("--tablespace <name=dir>", "put a tablespace elsewhere; repeatable", collect, [])
+    .option("--tablespace <name=dir>", "put a tablespace elsewhere; repeatable", collect)
     .option("--dry-run", "print the plan and write nothing")
     .option("--start", "start the server, wait for the end of recovery and check that the target was reached")
     .option("--stop-after", "with --start: stop the server again afterwards")

@@ -18,7 +18,7 @@ import { createProgressReporter } from "../progress.ts";
 
 interface BaseCreateOptions extends RepositoryOptions, ServerOptions {
   readonly name?: string;
-  readonly tag: readonly string[];
+  readonly tag?: readonly string[];
   readonly compression?: string;
   readonly level?: string;
   readonly concurrency?: string;
@@ -79,7 +79,7 @@ function resolveBackupOptions(options: BaseCreateOptions, config: Config): Backu
   const timeoutSeconds = parseCount("--wal-timeout", options.walTimeout);
   return {
     ...(options.name === undefined ? {} : { name: options.name }),
-    tags: parseTags(options.tag),
+    tags: parseTags(options.tag ?? []),
     codec: codecNamed(options.compression ?? config.backup?.compression ?? "zstd").name,
     ...(level === undefined ? {} : { level }),
     ...(lanes === undefined ? {} : { lanes }),

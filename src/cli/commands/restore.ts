@@ -29,7 +29,7 @@ import { selfCommand } from "../self-command.ts";
 
 interface RestoreOptions extends RepositoryOptions, TargetOptions {
   readonly backup?: string;
-  readonly tablespace: readonly string[];
+  readonly tablespace?: readonly string[];
   readonly dryRun?: boolean;
   readonly start?: boolean;
   readonly stopAfter?: boolean;
@@ -102,7 +102,7 @@ function parseChoices(options: RestoreOptions): RestoreChoices {
     ...parseTarget(options),
     timeline: parseTimeline(options.timeline),
     backup: options.backup ?? "auto",
-    tablespaceMap: parseTablespaceMap(options.tablespace),
+    tablespaceMap: parseTablespaceMap(options.tablespace ?? []),
     action,
     archiving: archiving === "keep" ? "preserve" : "off",
     concurrency: parseCount("--concurrency", options.concurrency),
