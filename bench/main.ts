@@ -9,7 +9,6 @@ import { writeWal, type WalSupply } from "./data/wal.ts";
 import { createControlGroup } from "./measure/control-group.ts";
 import { settleDisk } from "./measure/disk.ts";
 import { parseOptions, usage, type BenchOptions } from "./options.ts";
-import { formatMs } from "./report/format.ts";
 import { describeMachine } from "./report/machine.ts";
 import { withResults } from "./report/markdown.ts";
 import { createRecorder, type Results } from "./report/results.ts";
@@ -28,10 +27,6 @@ const startedAtMs = performance.now();
 function say(text: string): void {
   console.error(`${((performance.now() - startedAtMs) / 1000).toFixed(0).padStart(5)} s  ${text}`);
 }
-
-const options = parseOptions(process.argv.slice(2));
-if (options === "help") console.log(usage);
-else await main(options);
 
 async function main(options: BenchOptions): Promise<void> {
   await checkTidemarkBuilt();
@@ -53,10 +48,8 @@ async function main(options: BenchOptions): Promise<void> {
     controlGroup: group !== undefined,
   });
   await using s3 = contenders.some(({ store }) => store === "s3") ? await startS3Server() : undefined;
-  const recorder = createRecorder((scenario, { id }, { wallMs }) =>
-    say(`${scenario}  ${id}  ${formatMs(wallMs)}`),
-  );
-  const bench: Bench = { options, workspace, group, s3, contenders, recorder, say };
+  const recorder = createRecorder(say);
+  const bench: Bench = { options, workspace, group, s3, contenders, recorder, say, signal: endOfRun() };
 
   if (options.only.has("help")) await runHelp(bench);
   await onMainCluster(bench, binaries);
@@ -71,8 +64,18 @@ async function main(options: BenchOptions): Promise<void> {
     sizes: options.sizes,
     machine,
     series: recorder.series,
+    failures: recorder.failures,
   };
   await writeResults(results, options);
+}
+
+/** Ctrl-C ends the run after the trial at hand, with everything cleaned up. */
+function endOfRun(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.once(signal, () => controller.abort(new Error(`ended by ${signal}`)));
+  }
+  return controller.signal;
 }
 
 type Binaries = BenchCluster["binaries"];
@@ -145,8 +148,13 @@ async function writeResults(results: Results, { jsonFile, docsFile }: BenchOptio
   await writeFile(jsonFile, `${JSON.stringify(results, undefined, 2)}\n`);
   console.log(formatReport(results));
   console.log(`All readings: ${jsonFile}`);
+  if (results.failures.length > 0) process.exitCode = 1;
   if (docsFile === undefined) return;
   const page = await readFile(docsFile, "utf8").catch(() => "# Benchmarks\n");
   await writeFile(docsFile, withResults(page, results));
   console.log(`Written up in ${docsFile}`);
 }
+
+const options = parseOptions(process.argv.slice(2));
+if (options === "help") console.log(usage);
+else await main(options);

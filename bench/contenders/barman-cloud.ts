@@ -14,7 +14,7 @@ export function barmanCloudContender(): Contender {
     store: "s3",
     ours: false,
     slow: true,
-    abilities: new Set(["archive", "backup", "restore", "help"] as const),
+    abilities: new Set(["archive", "backup", "restore", "replay", "help"] as const),
     help: { program: "barman-cloud-backup", args: ["--help"] },
     open,
   };
@@ -54,6 +54,7 @@ async function open(place: Place): Promise<OpenRepository> {
       const list = command("barman-cloud-backup-list", "--format", "json", url, serverName);
       const backupId = parseOnlyBackup(await run(list, { user: place.workspace.user }));
       return {
+        kind: "restore",
         command: command("barman-cloud-restore", url, serverName, backupId, directory),
         serverEnvironment: s3.environment,
         // Barman's cloud tools leave the recovery settings to the operator.

@@ -5,7 +5,8 @@ import type { Workspace } from "../workspace.ts";
 import type { S3Server } from "../s3/server.ts";
 import type { Lsn } from "../../src/postgres/lsn.ts";
 
-export type Ability = "archive" | "backup" | "restore" | "help";
+/** What a contender is measured in. Where it would only repeat another's reading, it is left out. */
+export type Ability = "archive" | "idle" | "backup" | "restore" | "replay" | "help";
 
 /** One program in one configuration. */
 export interface Contender {
@@ -46,12 +47,14 @@ export interface OpenRepository extends AsyncDisposable {
   storedBytes(): Promise<number>;
 }
 
-export interface RestoreCommand {
-  readonly command: CommandLine;
-  /** What remains to be done before the server can start; not measured. */
-  afterwards?(): Promise<void>;
-  /** Environment of the restored server, for its restore_command. */
-  readonly serverEnvironment?: Readonly<Record<string, string>>;
-  /** What must run beside the restored server. */
-  startResident?(): Promise<Resident | undefined>;
-}
+/** A tool that leaves the start to the operator, or starts the server itself and returns when it pauses. */
+export type RestoreCommand =
+  | {
+      readonly kind: "restore";
+      readonly command: CommandLine;
+      /** What remains to be done before the server can start; not measured. */
+      afterwards?(): Promise<void>;
+      /** Environment of the restored server, for its restore_command. */
+      readonly serverEnvironment?: Readonly<Record<string, string>>;
+    }
+  | { readonly kind: "restore-and-start"; readonly command: CommandLine };

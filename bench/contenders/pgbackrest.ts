@@ -19,14 +19,14 @@ const variants: readonly Variant[] = [
   {
     id: "pgbackrest-sync",
     title: "pgBackRest",
-    abilities: ["archive", "backup", "restore", "help"],
+    abilities: ["archive", "backup", "restore", "replay", "help"],
     async: false,
     bundle: false,
   },
   {
     id: "pgbackrest-async",
     title: "pgBackRest, async archive",
-    abilities: ["archive", "restore"],
+    abilities: ["archive", "replay"],
     async: true,
     bundle: false,
   },
@@ -76,6 +76,7 @@ async function openRepository(variant: Variant, place: Place): Promise<OpenRepos
     archiveCommand: async () => `pgbackrest --config=${config} --stanza=${stanza} archive-push %p`,
     backup: command("--type=full", "backup"),
     restore: async (directory, target) => ({
+      kind: "restore",
       command: command(
         `--pg1-path=${directory}`,
         "--type=lsn",

@@ -5,7 +5,7 @@ import { waitUntil } from "../data/cluster.ts";
 import { treeBytes } from "../measure/disk.ts";
 import { run, startResident, type CommandLine, type Resident } from "../measure/program.ts";
 import { requireS3 } from "../s3/server.ts";
-import type { Contender, OpenRepository, Place } from "./contender.ts";
+import type { Ability, Contender, OpenRepository, Place } from "./contender.ts";
 
 /** The program as it is published: compiled, run by the Node that runs this. */
 const program = resolve(import.meta.dirname, "../../dist/cli/main.js");
@@ -17,12 +17,18 @@ function tidemark(args: readonly string[], environment: Readonly<Record<string, 
 interface Variant {
   readonly store: "directory" | "s3";
   readonly codec: "zstd" | "gzip";
+  readonly abilities: readonly Ability[];
 }
 
 const variants: readonly Variant[] = [
-  { store: "directory", codec: "zstd" },
-  { store: "s3", codec: "gzip" },
-  { store: "s3", codec: "zstd" },
+  {
+    store: "directory",
+    codec: "zstd",
+    abilities: ["archive", "idle", "backup", "restore", "replay", "help"],
+  },
+  // What barman-cloud writes here, and so its counterpart.
+  { store: "s3", codec: "gzip", abilities: ["archive", "backup", "restore", "replay"] },
+  { store: "s3", codec: "zstd", abilities: ["archive", "idle", "backup"] },
 ];
 
 /** Tidemark with its defaults in everything but the codec, at level 1. */
@@ -33,11 +39,7 @@ export function tidemarkContenders(): Contender[] {
     store: variant.store,
     ours: true,
     slow: false,
-    abilities: new Set(
-      variant.store === "directory"
-        ? (["archive", "backup", "restore", "help"] as const)
-        : (["archive", "backup", "restore"] as const),
-    ),
+    abilities: new Set(variant.abilities),
     help: tidemark(["--help"]),
     open: (place) => openRepository(variant, place),
   }));
@@ -108,6 +110,7 @@ async function openRepository(variant: Variant, place: Place): Promise<OpenRepos
       ),
     backup: command("base", "create", ...server, ...compression),
     restore: async (directory, target) => ({
+      kind: "restore-and-start",
       command: command(
         "restore",
         directory,
@@ -115,10 +118,10 @@ async function openRepository(variant: Variant, place: Place): Promise<OpenRepos
         formatLsn(target),
         "--action",
         "pause",
+        "--start",
         "--bin-directory",
         cluster.binaries.directory,
       ),
-      serverEnvironment: store.environment,
     }),
     storedBytes: () => store.storedBytes(),
     [Symbol.asyncDispose]: async () => {

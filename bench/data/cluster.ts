@@ -8,10 +8,13 @@ import { initializeCluster } from "../../src/postgres/server-initialize.ts";
 import { descendantsOf, listProcesses } from "../../src/postgres/server-process-tree.ts";
 import type { RunningServer } from "../../src/postgres/server-running.ts";
 import { startServer } from "../../src/postgres/server.ts";
-import type { Settings } from "../../src/postgres/settings-file.ts";
+import { editSettingsFile, withSettingsBlock, type Settings } from "../../src/postgres/settings-file.ts";
 
-/** Settings of every server here; the peers and we see the same one. */
-export const clusterSettings: Settings = {
+/**
+ * Settings of every server here. They stand in postgresql.conf, so that a restored server has them too, whoever starts
+ * it.
+ */
+const clusterSettings: Settings = {
   shared_buffers: "512MB",
   max_connections: "40",
   wal_compression: "off",
@@ -53,6 +56,9 @@ export async function findFullServer(): Promise<ServerBinaries> {
 
 export async function createCluster(dataDirectory: string, binaries: ServerBinaries): Promise<BenchCluster> {
   await initializeCluster({ binaries, dataDirectory, sync: false, dataChecksums: true });
+  await editSettingsFile(join(dataDirectory, "postgresql.conf"), dataDirectory, (text) =>
+    withSettingsBlock(text, "benchmark", clusterSettings),
+  );
   // Loading is not measured; from the first restart on, fsync is on.
   return serve(dataDirectory, binaries, { fsync: "off", archive_command: "/bin/true" });
 }
@@ -63,7 +69,7 @@ async function serve(
   first: Settings,
 ): Promise<BenchCluster> {
   const start = (settings: Settings, environment: Readonly<Record<string, string>> = {}) =>
-    startServer({ binaries, dataDirectory, settings: { ...clusterSettings, ...settings }, environment });
+    startServer({ binaries, dataDirectory, settings, environment });
   let server = await start(first);
   let sql = await connect(server.connection);
   return {

@@ -79,6 +79,8 @@ export interface Resident {
   /** Throws with its output when it has ended by itself. */
   check(): void;
   stop(): Promise<void>;
+  /** Waits until it has ended by itself; stops it when that takes longer. */
+  ended(timeoutMs: number): Promise<void>;
 }
 
 export function startResident(command: CommandLine, surroundings: Surroundings): Resident {
@@ -96,6 +98,19 @@ export function startResident(command: CommandLine, surroundings: Surroundings):
       resolve();
     });
   });
+  const endsWithin = async (timeoutMs: number) => {
+    const late = new AbortController();
+    const timer = sleep(timeoutMs, false, { signal: late.signal }).catch(() => false);
+    const done = await Promise.race([exited.then(() => true), timer]);
+    late.abort();
+    return done;
+  };
+  const stop = async () => {
+    if (ended === undefined) child.kill("SIGTERM");
+    if (await endsWithin(15_000)) return;
+    child.kill("SIGKILL");
+    await exited;
+  };
   return {
     pid: child.pid ?? 0,
     check: () => {
@@ -104,13 +119,9 @@ export function startResident(command: CommandLine, surroundings: Surroundings):
         `"${command.program}" ended by itself with ${ended}: ${(stderr() + stdout()).slice(-3000)}`,
       );
     },
-    stop: async () => {
-      if (ended === undefined) child.kill("SIGTERM");
-      const late = sleep(15_000, "late" as const, { ref: false });
-      if ((await Promise.race([exited, late])) === "late") {
-        child.kill("SIGKILL");
-        await exited;
-      }
+    stop,
+    ended: async (timeoutMs) => {
+      if (!(await endsWithin(timeoutMs))) await stop();
     },
   };
 }

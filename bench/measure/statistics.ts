@@ -18,12 +18,10 @@ export function spreadOf(values: readonly number[]): Spread | undefined {
 }
 
 /**
- * `items` in the order of one round: rotated by the round, and backwards every other time, so that over the rounds each
- * comes first, last and behind different neighbours.
+ * `items` in the order of one round: each round begins with the next one, and every other round goes backwards, so that over
+ * the rounds each comes first, last and behind different neighbours.
  */
 export function alternated<T>(items: readonly T[], round: number): T[] {
-  if (items.length === 0) return [];
-  const from = round % items.length;
-  const rotated = [...items.slice(from), ...items.slice(0, from)];
-  return round % 2 === 0 ? rotated : rotated.reverse();
+  const step = round % 2 === 0 ? 1 : -1;
+  return items.flatMap((_, at) => items.at((round + step * at) % items.length) ?? []);
 }

@@ -21,7 +21,7 @@ const memory: Quality = { name: "memory", of: (line) => line.peakBytes, format: 
 /** Within this, the difference is noise. */
 const tolerance = 0.97;
 
-/** One sentence for each thing in which a peer is better than we are, per unit of work. */
+/** One line for each peer in each scenario that is better than we are in anything, per unit of work. */
 export function losses(results: Results): string[] {
   return summarizeAll(results).flatMap(({ scenario, lines }) => {
     const { title } = scenarioText(scenario, results);
@@ -29,37 +29,25 @@ export function losses(results: Results): string[] {
       .filter(({ series }) => !series.ours)
       .flatMap((line) => {
         const ours = counterpartOf(line, lines);
-        return ours === undefined ? [] : compare(title, line, ours);
+        const worse = ours === undefined ? [] : compare(line, ours);
+        return worse.length === 0 ? [] : [`${title}, against ${line.series.title}: ${worse.join("; ")}.`];
       });
   });
 }
 
-function compare(title: string, line: Line, ours: Line): string[] {
-  const found = qualities.flatMap((quality) => {
+function compare(line: Line, ours: Line): string[] {
+  const worse = qualities.filter((quality) => {
     const factor = ratio(line, ours, quality.of);
-    return factor === undefined || factor >= tolerance
-      ? []
-      : [sentence(title, quality, line, ours, perUnit(quality, line), perUnit(quality, ours))];
+    return factor !== undefined && factor < tolerance;
   });
   const [theirs, mine] = [memory.of(line), memory.of(ours)];
-  if (theirs !== undefined && mine !== undefined && theirs < mine * tolerance) {
-    found.push(sentence(title, memory, line, ours, memory.format(theirs), memory.format(mine)));
-  }
-  return found;
+  if (theirs !== undefined && mine !== undefined && theirs < mine * tolerance) worse.push(memory);
+  return worse.map((quality) => `${quality.name} ${shown(quality, ours)} to ${shown(quality, line)}`);
 }
 
-function perUnit(quality: Quality, line: Line): string {
+/** With the amount of work, where contenders did different amounts. */
+function shown(quality: Quality, line: Line): string {
   const value = quality.of(line) ?? Number.NaN;
-  return line.units === 1 ? quality.format(value) : `${quality.format(value)} for ${line.units}`;
-}
-
-function sentence(
-  title: string,
-  { name }: Quality,
-  line: Line,
-  ours: Line,
-  theirs: string,
-  mine: string,
-): string {
-  return `${title}, ${name}: ${line.series.title} ${theirs}, ${ours.series.title} ${mine}.`;
+  const amount = line.units === 1 || quality === memory ? "" : ` for ${line.units}`;
+  return quality.format(value) + amount;
 }

@@ -29,6 +29,7 @@ function formatSection(results: Results): string {
       ]),
     )}`,
     behind(results),
+    ...failed(results),
     ...scenarios(results),
   ].join("\n");
 }
@@ -48,6 +49,13 @@ function behind(results: Results): string {
   const found = losses(results);
   const list = found.length === 0 ? "Nowhere in this run.\n" : found.map((line) => `- ${line}\n`).join("");
   return `### Where Tidemark is behind\n\n${list}`;
+}
+
+/** Without the error text: it names files of the machine it ran on. */
+function failed({ failures }: Results): string[] {
+  if (failures.length === 0) return [];
+  const list = failures.map(({ scenario, title }) => `- ${title}, in the scenario "${scenario}"\n`).join("");
+  return [`### What failed\n\nThese have fewer readings or none:\n\n${list}`];
 }
 
 function scenarios(results: Results): string[] {

@@ -1,5 +1,6 @@
 import type { Contender } from "../contenders/contender.ts";
 import type { Reading } from "../measure/meter.ts";
+import { formatMs } from "./format.ts";
 import type { Machine } from "./machine.ts";
 
 /** All readings of one contender in one scenario. */
@@ -33,17 +34,26 @@ export interface Results {
   };
   readonly machine: Machine;
   readonly series: readonly Series[];
+  readonly failures: readonly Failure[];
+}
+
+/** A trial that did not come to its end; its contender has no further readings in the scenario. */
+export interface Failure {
+  readonly scenario: string;
+  readonly title: string;
+  readonly error: string;
 }
 
 export interface Recorder {
   add(scenario: string, contender: Contender, reading: Reading): void;
+  fail(scenario: string, contender: Contender, error: string): void;
   readonly series: readonly Series[];
+  readonly failures: readonly Failure[];
 }
 
-/** Collects readings; `onReading` is called for each, for progress. */
-export function createRecorder(
-  onReading: (scenario: string, contender: Contender, reading: Reading) => void,
-): Recorder {
+/** Collects readings; `say` is called with a line for each, as progress. */
+export function createRecorder(say: (text: string) => void): Recorder {
+  const failures: Failure[] = [];
   const all = new Map<string, { readonly series: Omit<Series, "readings">; readonly readings: Reading[] }>();
   return {
     add: (scenario, contender, reading) => {
@@ -55,8 +65,13 @@ export function createRecorder(
       };
       entry.readings.push(reading);
       all.set(key, entry);
-      onReading(scenario, contender, reading);
+      say(`${scenario}  ${id}  ${formatMs(reading.wallMs)}`);
     },
+    fail: (scenario, { id, title }, error) => {
+      failures.push({ scenario, title, error });
+      say(`${scenario}  ${id}  FAILED: ${error}`);
+    },
+    failures,
     get series() {
       return [...all.values()].map(({ series, readings }) => ({ ...series, readings }));
     },

@@ -47,7 +47,7 @@ export function scenarioText(scenario: string, { sizes }: Results): ScenarioText
     },
     "agent-idle": {
       title: "The agent with nothing to do",
-      text: "For ten seconds; what counts here is CPU time and memory.",
+      text: "For five seconds; what counts here is CPU time and memory.",
     },
   };
   return texts[scenario] ?? { title: scenario, text: "" };

@@ -25,5 +25,11 @@ export function formatReport(results: Results): string {
   const worse = losses(results);
   if (worse.length > 0)
     parts.push(`Where Tidemark is behind\n\n${worse.map((line) => `- ${line}\n`).join("")}`);
+  const { failures } = results;
+  if (failures.length > 0) {
+    parts.push(
+      `Failed\n\n${failures.map(({ scenario, title, error }) => `- ${scenario}, ${title}: ${error}\n`).join("")}`,
+    );
+  }
   return parts.join("\n");
 }

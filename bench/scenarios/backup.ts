@@ -3,7 +3,7 @@ import type { Contender, OpenRepository } from "../contenders/contender.ts";
 import type { BenchCluster } from "../data/cluster.ts";
 import { measure } from "../measure/meter.ts";
 import { run } from "../measure/program.ts";
-import { inRounds, startArchiving, withStoreFacts, type Bench } from "./bench.ts";
+import { inRounds, orFailure, startArchiving, withStoreFacts, type Bench } from "./bench.ts";
 
 /** Repositories with one backup each, by contender. */
 export type Kept = Map<Contender, OpenRepository>;
@@ -21,19 +21,18 @@ export async function runBackups(
   const kept: Kept = new Map();
   await inRounds(
     bench,
+    scenario,
     ableTo(bench.contenders, "backup"),
     async (contender) => {
       const repository = await contender.open({ ...bench, cluster });
-      const before = kept.get(contender);
-      kept.delete(contender);
-      await before?.[Symbol.asyncDispose]();
+      await discard(kept, contender);
       try {
         await backUp(bench, cluster, contender, repository, scenario);
       } catch (error) {
         await repository[Symbol.asyncDispose]();
         throw error;
       }
-      if (keep && contender.abilities.has("restore")) kept.set(contender, repository);
+      if (keep && contender.abilities.has("replay")) kept.set(contender, repository);
       else await repository[Symbol.asyncDispose]();
     },
     // One backup of a slow contender takes as long as twenty of another.
@@ -44,15 +43,25 @@ export async function runBackups(
 
 /** Gives every contender that can restore a repository with a backup, unmeasured where it has none yet. */
 export async function completeKept(bench: Bench, cluster: BenchCluster, kept: Kept): Promise<void> {
-  for (const contender of ableTo(bench.contenders, "restore")) {
+  for (const contender of ableTo(bench.contenders, "replay")) {
     if (kept.has(contender)) continue;
-    const repository = await contender.open({ ...bench, cluster });
-    kept.set(contender, repository);
     bench.say(`${contender.title}: a backup to restore from`);
-    await using archiving = await startArchiving(bench, cluster, repository);
-    await run(repository.backup, { user: bench.workspace.user, group: bench.group });
-    archiving.check();
+    const ok = await orFailure(bench, "restore", contender, async () => {
+      const repository = await contender.open({ ...bench, cluster });
+      kept.set(contender, repository);
+      await using archiving = await startArchiving(bench, cluster, repository);
+      await run(repository.backup, { user: bench.workspace.user, group: bench.group });
+      archiving.check();
+    });
+    if (!ok) await discard(kept, contender);
   }
+}
+
+/** Gives up a kept repository, if there is one. */
+export async function discard(kept: Kept, contender: Contender): Promise<void> {
+  const repository = kept.get(contender);
+  kept.delete(contender);
+  await repository?.[Symbol.asyncDispose]();
 }
 
 async function backUp(

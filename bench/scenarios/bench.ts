@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Contender, OpenRepository, Place } from "../contenders/contender.ts";
 import type { BenchCluster } from "../data/cluster.ts";
+import { describeError } from "../../src/common/errors.ts";
 import { settleDisk } from "../measure/disk.ts";
 import { residentMemory } from "../measure/memory.ts";
 import type { Reading } from "../measure/meter.ts";
@@ -16,23 +17,47 @@ export interface Bench extends Omit<Place, "cluster"> {
   readonly recorder: Recorder;
   /** Progress, on stderr. */
   say(text: string): void;
+  /** Fires when the run shall end early: between two trials, so that everything is cleaned up. */
+  readonly signal: AbortSignal;
 }
 
 /**
  * Runs `trial` for every contender in every round, in alternating order; slow contenders take part in the first rounds
- * only.
+ * only. A contender that fails is left out of the scenario's further rounds, and the report says so: the others' readings
+ * must not be lost with it.
  */
 export async function inRounds(
   bench: Bench,
+  scenario: string,
   contenders: readonly Contender[],
   trial: (contender: Contender, round: number) => Promise<void>,
   { slowRepeats = bench.options.sizes.slow.repeats } = {},
 ): Promise<void> {
+  const failed = new Set<Contender>();
   for (let round = 0; round < bench.options.repeats; round++) {
     for (const contender of alternated(contenders, round)) {
-      if (contender.slow && round >= slowRepeats) continue;
-      await trial(contender, round);
+      if (failed.has(contender) || (contender.slow && round >= slowRepeats)) continue;
+      bench.signal.throwIfAborted();
+      await orFailure(bench, scenario, contender, () => trial(contender, round)).then((ok) => {
+        if (!ok) failed.add(contender);
+      });
     }
+  }
+}
+
+/** Whether `work` succeeded; its failure is recorded. */
+export async function orFailure(
+  bench: Bench,
+  scenario: string,
+  contender: Contender,
+  work: () => Promise<void>,
+): Promise<boolean> {
+  try {
+    await work();
+    return true;
+  } catch (error) {
+    bench.recorder.fail(scenario, contender, describeError(error));
+    return false;
   }
 }
 

@@ -14,9 +14,10 @@ export async function runBursts(bench: Bench, cluster: BenchCluster, supply: Wal
       const contenders = ableTo(bench.contenders, "archive").filter(
         ({ store }) => store === "directory" || count === bursts[0],
       );
-      await inRounds(bench, contenders, async (contender) => {
+      const scenario = `burst-${kind}-${count}`;
+      await inRounds(bench, scenario, contenders, async (contender) => {
         const share = contender.slow ? Math.min(count, bench.options.sizes.slow.burst) : count;
-        await drain(bench, cluster, contender, `burst-${kind}-${count}`, supply[kind].slice(0, share));
+        await drain(bench, cluster, contender, scenario, supply[kind].slice(0, share));
       });
     }
   }

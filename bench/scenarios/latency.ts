@@ -12,7 +12,7 @@ import { inRounds, startArchiving, type Bench } from "./bench.ts";
 
 /** One hard segment while nothing else happens: from the call of `pg_switch_wal` to `.done`. */
 export async function runLatency(bench: Bench, cluster: BenchCluster): Promise<void> {
-  await inRounds(bench, ableTo(bench.contenders, "archive"), (contender) =>
+  await inRounds(bench, "latency", ableTo(bench.contenders, "archive"), (contender) =>
     archiveSingly(bench, cluster, contender),
   );
   await cluster.sql.query("TRUNCATE hard_wal");

@@ -10,7 +10,7 @@ const helpRuns = 5;
 
 /** The time to print the help: what every short command costs at least. */
 export async function runHelp(bench: Bench): Promise<void> {
-  await inRounds(bench, ableTo(bench.contenders, "help"), async (contender) => {
+  await inRounds(bench, "help", ableTo(bench.contenders, "help"), async (contender) => {
     const times: number[] = [];
     for (let at = 0; at < helpRuns; at++) {
       const startedAtMs = performance.now();
@@ -21,14 +21,15 @@ export async function runHelp(bench: Bench): Promise<void> {
   });
 }
 
-/** The agent with nothing to do: its memory, and its CPU time in ten seconds. How it is when busy, the bursts show. */
+const idleMs = 5000;
+
+/** The agent with nothing to do: its memory and CPU time. How it is when busy, the bursts show. */
 export async function runIdleAgent(bench: Bench, cluster: BenchCluster): Promise<void> {
-  const agents = ableTo(bench.contenders, "archive").filter(({ ours }) => ours);
-  await inRounds(bench, agents, async (contender) => {
+  await inRounds(bench, "agent-idle", ableTo(bench.contenders, "idle"), async (contender) => {
     await using repository = await contender.open({ ...bench, cluster });
     await using archiving = await startArchiving(bench, cluster, repository);
-    await sleep(2000);
-    const reading = await measure(bench.group, () => sleep(10_000));
+    await sleep(1000);
+    const reading = await measure(bench.group, () => sleep(idleMs));
     archiving.check();
     bench.recorder.add("agent-idle", contender, reading);
   });
