@@ -21,6 +21,7 @@ import { parseServerName } from "../../repository/server-name.ts";
 import { openFileStore } from "../../storage/file/file-store.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import type { BackupOptions } from "../backup-options.ts";
+import { smallParts } from "./small-parts.ts";
 import { createBackup, type BackupResult, type CreateBackupRequest } from "../create-backup.ts";
 
 /** A real server that archives with `cp` into a repository on disk, for tests of backups. */
@@ -41,15 +42,6 @@ export interface BackupLab extends AsyncDisposable {
   readonly lines: LoggedLine[];
   backUp(options?: BackupOptions, request?: Partial<CreateBackupRequest>): Promise<BackupResult>;
 }
-
-/** Parts small enough that every database has several. */
-export const smallParts = {
-  fast: true,
-  lanes: 3,
-  maxPartBytes: 4_000_000,
-  uploadPartBytes: 300_000,
-  walTimeoutMs: 30_000,
-} as const satisfies BackupOptions;
 
 export async function backupLab(options: TestServerOptions = {}): Promise<BackupLab> {
   const folder = await testFolder();

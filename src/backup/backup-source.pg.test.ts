@@ -1,0 +1,149 @@
+import { open, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { describe, expect, it } from "vitest";
+import { testFolder } from "../postgres/testing/test-server.ts";
+import { majorFacts } from "../postgres/majors.ts";
+import { backupLab, serveRestored, unpackByHand } from "./testing/backup-lab.ts";
+
+const run = promisify(execFile);
+
+describe("what a base backup reads", () => {
+  it("holds every table of its tablespaces in archives of their own", async () => {
+    await using lab = await backupLab();
+    await using folder = await testFolder();
+    const location = await folder.make("space");
+    await lab.server.sql(`CREATE TABLESPACE space LOCATION '${location}'`);
+    await lab.server.sql(
+      "CREATE TABLE far TABLESPACE space AS SELECT i, md5(i::text) AS note FROM generate_series(1, 100000) i",
+    );
+    const [space] = await lab.server.sql<{ oid: number }>(
+      "SELECT oid::int FROM pg_tablespace WHERE spcname = 'space'",
+    );
+    const oid = space?.oid ?? 0;
+
+    const { id, info, manifest } = await lab.backUp();
+    const target = await folder.make("restored");
+    const moved = await folder.make("moved");
+    await unpackByHand(lab, id, target, { [oid]: moved });
+    await using restored = await serveRestored(lab, folder, target);
+
+    expect(info.tablespaces).toEqual([{ oid, name: "space", location }]);
+    expect(manifest.parts.map(({ name }) => name)).toContain(`${oid}.tar.zst`);
+    expect(await readdir(moved)).toEqual([
+      `PG_${lab.server.major}_${majorFacts[lab.server.major].catalogVersion}`,
+    ]);
+    expect(await restored.sql("SELECT count(*)::int FROM far")).toEqual([{ count: 100_000 }]);
+  });
+
+  it("is marked when a page on disk is damaged, with its file and block, and is complete all the same", async () => {
+    await using lab = await backupLab();
+    await lab.server.sql("CREATE TABLE t AS SELECT generate_series(1, 100000) AS id");
+    const [row] = await lab.server.sql<{ path: string }>("SELECT pg_relation_filepath('t') AS path");
+    await lab.server.sql("CHECKPOINT");
+    await using file = await open(join(lab.server.dataDirectory, row?.path ?? ""), "r+");
+    await file.write(Buffer.from("damage"), 0, 6, 3 * 8192 + 5000);
+    await file.write(Buffer.from("damage"), 0, 6, 200 * 8192 + 100);
+
+    const { manifest } = await lab.backUp();
+
+    expect(manifest.pagesVerified).toBe(true);
+    expect(manifest.damagedPageCount).toBe(2);
+    expect(manifest.damagedPages).toEqual([
+      { path: row?.path, block: 3 },
+      { path: row?.path, block: 200 },
+    ]);
+  });
+
+  it("leaves out what only the running server needs, and keeps every directory", async () => {
+    await using lab = await backupLab();
+    const data = lab.server.dataDirectory;
+    for (const name of [
+      "backup_manifest",
+      "tablespace_map",
+      "recovery.signal.x",
+      ".tidemark-spool",
+      "mine.conf",
+    ]) {
+      await writeFile(join(data, name), "x");
+    }
+    await writeFile(join(data, "base", "pgsql_tmp1"), "x");
+
+    const { id } = await lab.backUp({ codec: "none" });
+    const part = join(lab.storeRoot, "pg1/base", id, "data.tar");
+    const { stdout } = await run("tar", ["-tvf", part]);
+    const names = stdout
+      .trim()
+      .split("\n")
+      .map((line) => line.split(/\s+/).slice(5).join(" "));
+    const others = await everyName(join(lab.storeRoot, "pg1/base", id));
+
+    expect(names[0]).toBe("./");
+    expect(stdout.split("\n")[0]).toMatch(/^drwx------/);
+    expect(names).toEqual(expect.arrayContaining(["pg_wal/", "pg_replslot/", "pg_tblspc/", "base/1/"]));
+    const firstFile = names.findIndex((name) => !name.endsWith("/"));
+    expect(names.slice(firstFile).filter((name) => name.endsWith("/"))).toEqual([]);
+    expect(others.filter((name) => name.startsWith("pg_wal/") && name !== "pg_wal/")).toEqual([]);
+    expect(others).toEqual(expect.arrayContaining(["./mine.conf", "./recovery.signal.x", "./PG_VERSION"]));
+    for (const name of ["backup_manifest", "tablespace_map", "postmaster.pid", ".tidemark-spool"]) {
+      expect(others.filter((other) => other.endsWith(name))).toEqual([]);
+    }
+    expect(others.filter((name) => name.includes("pgsql_tmp"))).toEqual([]);
+    expect(others.slice(-2)).toEqual(["global/pg_control", "backup_label"]);
+  });
+
+  it("is refused when the directory here is not the one the server works in", async () => {
+    await using lab = await backupLab();
+    await using other = await backupLab();
+    await using connection = await lab.server.connect();
+    const query = connection.query.bind(connection);
+    const elsewhere = Object.assign(Object.create(connection) as typeof connection, {
+      query: async (sql: string, params?: readonly string[]) => {
+        const rows = await query<Record<string, unknown>>(sql, params);
+        return rows.map((row) =>
+          "data_directory" in row ? { ...row, data_directory: other.server.dataDirectory } : row,
+        );
+      },
+    });
+
+    await expect(lab.backUp({}, { connection: elsewhere })).rejects.toMatchObject({
+      code: "config",
+      message: expect.stringContaining("the directory here is another one"),
+    });
+    expect(await readdir(join(lab.storeRoot, "pg1"))).not.toContain("base");
+  });
+
+  it("copies files that vanish and shrink meanwhile without failing", async () => {
+    await using lab = await backupLab();
+    const data = lab.server.dataDirectory;
+    await Promise.all(
+      Array.from({ length: 400 }, async (_, at) =>
+        writeFile(join(data, `extra${at}`), Buffer.alloc(20_000, 1)),
+      ),
+    );
+    let churned = 0;
+
+    const backup = lab.backUp();
+    for (let at = 0; at < 400; at += 2) {
+      await rm(join(data, `extra${at}`));
+      await writeFile(join(data, `extra${at + 1}`), "short");
+      churned++;
+    }
+    const { manifest } = await backup;
+
+    expect(churned).toBe(200);
+    expect(manifest.damagedPageCount).toBe(0);
+    expect((await stat(join(lab.storeRoot, "pg1/base"))).isDirectory()).toBe(true);
+  });
+});
+
+/** Names of the members of all parts in order. */
+async function everyName(folder: string): Promise<string[]> {
+  const parts = (await readdir(folder)).filter((name) => name.startsWith("data")).sort();
+  const lists = [];
+  for (const part of parts) {
+    lists.push((await run("tar", ["-tf", join(folder, part)])).stdout.trim().split("\n"));
+  }
+  return lists.flat();
+}

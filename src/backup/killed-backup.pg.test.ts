@@ -1,0 +1,109 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { testFolder } from "../postgres/testing/test-server.ts";
+import { readCatalogue } from "../repository/catalogue.ts";
+import { backupPrefix, basePrefix } from "../repository/keys.ts";
+import { deleteIncompleteBackups, findIncompleteBackups } from "./incomplete.ts";
+import { backupLab, serveRestored, unpackByHand, type BackupLab } from "./testing/backup-lab.ts";
+
+const child = fileURLToPath(new URL("testing/backup-child.ts", import.meta.url));
+
+/** Runs a backup that kills itself at `point`; resolves with the signal that ended it. */
+async function killedAt(lab: BackupLab, point: string): Promise<string | null> {
+  const argument = JSON.stringify({ root: lab.storeRoot, connection: lab.server.server.connection });
+  const process_ = spawn(process.execPath, [child, argument], {
+    env: { ...process.env, TIDEMARK_FAULT_POINT: point },
+    stdio: ["ignore", "inherit", "inherit"],
+  });
+  const [, signal] = (await once(process_, "exit")) as [number | null, string | null];
+  return signal;
+}
+
+async function leftIn(lab: BackupLab, prefix: string): Promise<string[]> {
+  const keys: string[] = [];
+  for await (const entry of lab.store.list(prefix)) if (entry.kind === "object") keys.push(entry.key);
+  for await (const upload of lab.store.abandonedUploads(prefix)) keys.push(`upload of ${upload.key}`);
+  return keys;
+}
+
+describe("a backup that is killed", () => {
+  it("is never listed as good at any step, and the next backup removes what it left", async () => {
+    await using lab = await backupLab();
+    await using folder = await testFolder();
+    await lab.server.sql("CREATE TABLE t AS SELECT i, md5(i::text) FROM generate_series(1, 200000) i");
+
+    for (const step of [
+      "after-start",
+      "mid-part",
+      "parts-complete",
+      "after-stop",
+      "manifest-written",
+      "before-info",
+    ]) {
+      expect([step, await killedAt(lab, `backup:${step}`)]).toEqual([step, "SIGKILL"]);
+      const left = await readCatalogue(lab.repository);
+      expect([step, left.map(({ kind }) => kind)]).toEqual([step, ["incomplete"]]);
+      if (step === "mid-part") {
+        expect(await leftIn(lab, basePrefix(lab.repository.server))).toContainEqual(
+          expect.stringContaining("upload of "),
+        );
+      }
+      const [running] = await findIncompleteBackups(lab.repository);
+      expect(running?.mark).toMatchObject({ dataDirectory: lab.server.dataDirectory });
+
+      // The server gives the dead session's lock back when it notices that the socket is closed.
+      const { id } = await lab.backUp();
+      const after = await readCatalogue(lab.repository);
+      expect([step, after.map((entry) => [entry.id, entry.kind])]).toEqual([step, [[id, "done"]]]);
+      const keys = await leftIn(lab, basePrefix(lab.repository.server));
+      expect(keys.filter((key) => !key.startsWith(backupPrefix(lab.repository.server, id)))).toEqual([]);
+      if (step !== "before-info") {
+        await lab.store.delete(keys);
+        continue;
+      }
+      const target = await folder.make("restored");
+      await unpackByHand(lab, id, target);
+      await using restored = await serveRestored(lab, folder, target);
+      expect(await restored.sql("SELECT count(*)::int FROM t")).toEqual([{ count: 200_000 }]);
+    }
+  });
+
+  it("is good when it was killed after backup.info, whatever it still wanted to tidy up", async () => {
+    await using lab = await backupLab();
+
+    expect(await killedAt(lab, "backup:info-written")).toBe("SIGKILL");
+
+    expect((await readCatalogue(lab.repository)).map(({ kind }) => kind)).toEqual(["done"]);
+    await lab.backUp();
+    expect((await readCatalogue(lab.repository)).map(({ kind }) => kind)).toEqual(["done", "done"]);
+  });
+
+  it("is spared by the explicit clean-up while it may be running, and removed when silent or by force", async () => {
+    await using lab = await backupLab();
+    await killedAt(lab, "backup:parts-complete");
+    const later = new Date(Date.now() + 31 * 60_000);
+
+    const spared = await deleteIncompleteBackups(lab.repository, { now: new Date() });
+    const planned = await deleteIncompleteBackups(lab.repository, { now: later, dryRun: true });
+    const deleted = await deleteIncompleteBackups(lab.repository, { now: later });
+
+    expect(spared.map(({ outcome }) => outcome.kind)).toEqual(["spared"]);
+    expect(planned.map(({ outcome }) => outcome.kind)).toEqual(["would-delete"]);
+    expect(deleted.map(({ outcome }) => outcome.kind)).toEqual(["deleted"]);
+    expect(await leftIn(lab, basePrefix(lab.repository.server))).toEqual([]);
+  });
+
+  it("frees the server: a second backup at the same time is refused, one after it is not", async () => {
+    await using lab = await backupLab();
+    const first = lab.backUp();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+
+    await expect(lab.backUp()).rejects.toMatchObject({ code: "locked" });
+    await first;
+    await lab.backUp();
+
+    expect((await readCatalogue(lab.repository)).map(({ kind }) => kind)).toEqual(["done", "done"]);
+  });
+});
