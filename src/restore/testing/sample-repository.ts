@@ -195,6 +195,8 @@ async function store(
 
 /** Waits until everything up to a position is in the archive; the position's segment is completed first. */
 export async function archiveThrough(pg: TestServer, sample: SampleRepository): Promise<void> {
+  // A segment in which nothing has been written yet is not switched, and so never archived.
+  await pg.sql("SELECT pg_create_restore_point('archived')");
   const [row] = await pg.sql<{ name: string }>("SELECT pg_walfile_name(pg_current_wal_insert_lsn()) AS name");
   await pg.sql("SELECT pg_switch_wal()");
   const path = join(
