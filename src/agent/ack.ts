@@ -4,14 +4,14 @@ import { z } from "zod";
 import { syncDirectory, temporaryPathFor } from "../common/durable-file.ts";
 import { fileError, systemErrorCode } from "../common/errors.ts";
 import { formatSystemIdentifier, type SystemIdentifier } from "../postgres/system-identifier.ts";
-import { formatCrc32 } from "../repository/wal-sum.ts";
-import { removeUnfinished, spoolNames, type Spool } from "./spool.ts";
+import { isContentChecksum, type ContentChecksum } from "../archive/content-checksum.ts";
+import { removeFile, removeUnfinished, spoolNames, type Spool } from "./spool.ts";
 
 /** What was archived: enough to tell whether the file that lies in pg_wal now is still the same. */
 export interface Ack {
   readonly name: string;
   readonly sizeBytes: number;
-  readonly crc32: number;
+  readonly checksum: ContentChecksum;
   /** When the file was last written, in nanoseconds since 1970. */
   readonly mtimeNs: bigint;
   /** Who had it when it was acknowledged. */
@@ -22,7 +22,7 @@ const schema = z.object({
   name: z.string(),
   systemIdentifier: z.string(),
   sizeBytes: z.number().int(),
-  crc32: z.string().regex(/^[0-9a-f]{8}$/),
+  checksum: z.string().refine(isContentChecksum),
   mtimeNs: z.string().regex(/^\d+$/),
   repositories: z.array(z.string()),
 });
@@ -45,6 +45,8 @@ export function ackTime(mtimeNs: bigint): Date {
 export class Acks {
   readonly #spool: Spool;
   readonly #systemIdentifier: SystemIdentifier;
+  /** The names that may have one: what only a look at the disk tells is known to be absent, mostly. */
+  #names: Set<string> | undefined;
   #gathering: { readonly acks: Ack[]; readonly written: Promise<void> } | undefined;
   #writing: Promise<void> = Promise.resolve();
 
@@ -72,6 +74,7 @@ export class Acks {
   }
 
   async #writeAll(acks: readonly Ack[]): Promise<void> {
+    for (const { name } of acks) this.#names?.add(name);
     await Promise.all(acks.map(async (ack) => this.#writeOne(ack)));
     await syncDirectory(this.#spool.ack);
   }
@@ -83,7 +86,7 @@ export class Acks {
       name: ack.name,
       systemIdentifier: formatSystemIdentifier(this.#systemIdentifier),
       sizeBytes: ack.sizeBytes,
-      crc32: formatCrc32(ack.crc32),
+      checksum: ack.checksum,
       mtimeNs: ack.mtimeNs.toString(),
       repositories: ack.repositories,
     });
@@ -111,7 +114,7 @@ export class Acks {
       const isOurs =
         value.name === name && value.systemIdentifier === formatSystemIdentifier(this.#systemIdentifier);
       if (!isOurs) return undefined;
-      return { ...value, mtimeNs: BigInt(value.mtimeNs), crc32: Number.parseInt(value.crc32, 16) };
+      return { ...value, mtimeNs: BigInt(value.mtimeNs) };
     } catch {
       // Whatever is wrong with it: without it the file is compared once more.
       return undefined;
@@ -122,6 +125,8 @@ export class Acks {
    * Whether the file at `path` is acknowledged as it is now. An acknowledgement of an earlier writing of it is dropped.
    */
   async covers(name: string, path: string): Promise<boolean> {
+    this.#names ??= new Set(await spoolNames(this.#spool.ack));
+    if (!this.#names.has(name)) return false;
     const ack = await this.read(name);
     if (ack !== undefined) {
       const stats = await statOrUndefined(path);
@@ -139,7 +144,8 @@ export class Acks {
 
   /** Not synced: an acknowledgement that comes back after a crash is still true. */
   async drop(name: string): Promise<void> {
-    await rm(this.#path(name), { force: true });
+    await removeFile(this.#path(name));
+    this.#names?.delete(name);
   }
 
   async names(): Promise<string[]> {

@@ -95,6 +95,13 @@ export function restoreScript(options: WaitScriptOptions): string {
 # Written by Tidemark; changes are lost. Asks for one WAL file and waits: PATH NAME.
 path=$1
 name=$2
+# Whatever ends this script unforeseen (no memory for a process, say) must not look like "absent".
+status=150
+trap 'exit "$status"' 0
+finish() {
+  status=$1
+  exit "$1"
+}
 ${waitFunctions(options)}
 ready=$spool/ready/$name
 absent=$spool/absent/$name
@@ -106,21 +113,21 @@ if test -e "$absent" || test -e "$failed"; then rm -f "$absent" "$failed"; fi
 announce "$name" "$path"
 while :; do
   if test -f "$ready"; then
-    mv -f "$ready" "$path" && exit 0
-    test -f "$ready" && exit 150
+    mv -f "$ready" "$path" && finish 0
+    test -f "$ready" && finish 150
   fi
   if test -e "$absent"; then
     rm -f "$absent"
-    exit 1
+    finish 1
   fi
   if test -e "$failed"; then
     cat "$failed" >&2
-    exit 150
+    finish 150
   fi
   if agent_is_dead; then run_without_agent "$name" "$path"; fi
   if test "$waited_ms" -ge 300000; then
     echo "tidemark: could not tell within 300 s whether WAL file $name is in the archive" >&2
-    exit 150
+    finish 150
   fi
   test -e "$want" || announce "$name" "$path"
   wait_a_little

@@ -37,9 +37,11 @@ export async function requireLocalSystem(dataDirectory: string): Promise<Expecte
   );
 }
 
-/** Whom files for PostgreSQL must belong to: the owner of its data directory, when we are root; else ourselves. */
-export async function spoolOwnerFor(dataDirectory: string): Promise<SpoolOwner | undefined> {
+/** Whom files for PostgreSQL must belong to: the owner of its directory, when we are root; else ourselves. */
+export async function spoolOwnerFor(directory: string): Promise<SpoolOwner | undefined> {
   if (process.getuid?.() !== 0) return undefined;
-  const { uid, gid } = await stat(dataDirectory);
+  const { uid, gid } = await stat(directory).catch((error: unknown) => {
+    throw fileError("look at", directory, error);
+  });
   return uid === 0 ? undefined : { uid, gid };
 }

@@ -1,7 +1,8 @@
-import { access, rm } from "node:fs/promises";
+import { access } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../common/clock.ts";
 import { describeError, EngineError, isEngineError } from "../common/errors.ts";
+import { faultPoint } from "../common/fault-point.ts";
 import type { Log } from "../common/log.ts";
 import type { ArchiveTarget } from "../archive/archive-target.ts";
 import type { ExpectedSystem } from "../archive/local-wal.ts";
@@ -14,7 +15,8 @@ import { DrainMeter } from "./drain-meter.ts";
 import type { OwedBook } from "./owed.ts";
 import { readReadyFiles, statusChange, watchNames } from "./ready-files.ts";
 import { RepositoryHealth } from "./repository-health.ts";
-import { spoolNames, writeSpoolFile, type Spool } from "./spool.ts";
+import { returnMemory } from "./return-memory.ts";
+import { removeFile, spoolNames, writeSpoolFile, type Spool } from "./spool.ts";
 
 export interface LookAheadOptions {
   readonly walDirectory: string;
@@ -65,7 +67,7 @@ export class LookAhead {
   readonly #waiters = new Map<string, ((error: EngineError | undefined) => void)[]>();
   readonly #running = new Set<Promise<void>>();
   #isStopping = false;
-  #busyAtMs = 0;
+  #busyAtMs: number | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: LookAheadOptions) {
@@ -121,8 +123,16 @@ export class LookAhead {
     this.meter.backlog(nowMs, this.waitingFiles() * expected.walSegmentSizeBytes);
     for (const name of await spoolNames(spool.want)) this.#onWanted(name);
     this.#pump();
-    if (this.#running.size > 0) this.#busyAtMs = nowMs;
-    else if (nowMs - this.#busyAtMs > idleAfterMs) this.#options.context.buffers.trim();
+    this.#restWhenIdle(nowMs);
+  }
+
+  /** Gives memory back once after work. */
+  #restWhenIdle(nowMs: number): void {
+    if (this.#running.size > 0 || this.#busyAtMs === undefined) return;
+    if (nowMs - this.#busyAtMs < idleAfterMs) return;
+    this.#busyAtMs = undefined;
+    this.#options.context.buffers.trim();
+    returnMemory();
   }
 
   waitingFiles(): number {
@@ -190,6 +200,7 @@ export class LookAhead {
   #start(job: Job): void {
     const { entry } = job;
     entry.state = "pushing";
+    this.#busyAtMs = this.#options.clock.monotonicMs();
     for (const name of job.repositories) this.health.get(name)?.started();
     const running = this.#pushAndSettle(job).finally(() => {
       this.#running.delete(running);
@@ -269,13 +280,15 @@ export class LookAhead {
 
   async #acknowledge(entry: BacklogEntry, report: PushReport): Promise<void> {
     const { acks, owed } = this.#options;
-    const { file, sizeBytes, mtimeNs, crc32 } = report;
-    if (crc32 === undefined)
+    const { file, sizeBytes, mtimeNs, checksum } = report;
+    if (checksum === undefined)
       throw new EngineError("internal", `WAL file "${file.name}" was pushed without being read`);
     const missing = this.#repositories.filter((name) => !entry.done.has(name));
     // Before the acknowledgement: afterwards PostgreSQL forgets the file.
     if (missing.length > 0) await owed.write({ file, sizeBytes, mtimeNs, repositories: missing });
-    await acks.write({ name: file.name, sizeBytes, mtimeNs, crc32, repositories: [...entry.done] });
+    faultPoint("agent:before-ack");
+    await acks.write({ name: file.name, sizeBytes, mtimeNs, checksum, repositories: [...entry.done] });
+    faultPoint("agent:after-ack");
     this.meter.drained(this.#options.clock.monotonicMs());
     this.lastArchived = { name: file.name, at: this.#options.clock.now() };
     this.#options.log.debug("archived", { segment: file.name, bytes: sizeBytes });
@@ -328,7 +341,7 @@ export class LookAhead {
     try {
       if (error !== undefined)
         await writeSpoolFile(join(spool.refused, name), refusalText(name, error), spool);
-      await rm(join(spool.want, name), { force: true });
+      await removeFile(join(spool.want, name));
     } catch (failure) {
       log.error("could not answer a waiting archive_command", {
         segment: name,

@@ -1,6 +1,6 @@
 import { access, chmod, rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { systemClock, type Clock } from "../common/clock.ts";
 import { describeError, EngineError, isEngineError } from "../common/errors.ts";
 import type { Log } from "../common/log.ts";
@@ -11,6 +11,7 @@ import { parseWalFileName, type WalFileName } from "../postgres/wal-file-name.ts
 import type { Repository } from "../repository/repository.ts";
 import { startHeartbeat } from "./agent-lock.ts";
 import { restoreScript } from "./archive-script.ts";
+import { spoolOwnerFor } from "./local-system.ts";
 import { PrefetchWindow, windowSegments } from "./prefetch-window.ts";
 import { watchNames } from "./ready-files.ts";
 import { restoreCommandLine } from "./shell-text.ts";
@@ -30,7 +31,7 @@ export interface PrefetcherOptions {
   readonly concurrency?: number;
   /** How long a store in trouble is asked again before recovery is stopped. Default 30 s. */
   readonly patienceMs?: number;
-  /** Whom the files shall belong to, when we are root. */
+  /** Whom the files shall belong to, when we are root. Default: the owner of the folder above `root`. */
   readonly owner?: SpoolOwner;
   /** Leave the restore command usable when this ends: it then fetches without a prefetcher. Default: remove all. */
   readonly leaveScript?: boolean;
@@ -50,11 +51,13 @@ const retryMs = 1000;
 
 /**
  * Serves one server in recovery: answers its `restore_command` and fetches the segments it will ask for next, so that the
- * command is a rename. Disposing ends it and removes its folder; after that the restore command exits with 127, which
+ * command is a rename. Disposing ends it and removes its folder; after that the restore command exits with 150, which
  * stops a recovery that still asks, as it must.
  */
-export async function startPrefetcher(options: PrefetcherOptions): Promise<Prefetcher> {
-  const root = resolve(options.root);
+export async function startPrefetcher(given: PrefetcherOptions): Promise<Prefetcher> {
+  const root = resolve(given.root);
+  const owner = given.owner ?? (await spoolOwnerFor(dirname(root)));
+  const options = owner === undefined ? given : { ...given, owner };
   const folders = ["ready", "want", "absent", "failed"].map((name) => join(root, name));
   // What an earlier run left is not to be trusted: it may be of another server. The script stays until it is replaced:
   // a restore command may be about to run it. So do requests, which are answered anew.

@@ -1,4 +1,15 @@
-import { chmod, chown, lchown, mkdir, readdir, rename, rm, utimes, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  chown,
+  lchown,
+  mkdir,
+  readdir,
+  rename,
+  rm,
+  unlink,
+  utimes,
+  writeFile,
+} from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { temporaryPathFor } from "../common/durable-file.ts";
 import { fileError, systemErrorCode } from "../common/errors.ts";
@@ -91,6 +102,15 @@ export async function writeSpoolFile(
   } catch (error) {
     await rm(temporary, { force: true });
     throw fileError("write", path, error);
+  }
+}
+
+/** Removes a file that may be gone already. (`rm` with `force` looks at it first, which doubles the calls.) */
+export async function removeFile(path: string): Promise<void> {
+  try {
+    await unlink(path);
+  } catch (error) {
+    if (systemErrorCode(error) !== "ENOENT") throw fileError("remove", path, error);
   }
 }
 

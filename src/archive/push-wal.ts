@@ -1,8 +1,16 @@
 import { crc32 } from "node:zlib";
 import { assert, type EngineError } from "../common/errors.ts";
+import { faultPoint } from "../common/fault-point.ts";
 import type { Log } from "../common/log.ts";
 import type { WalFileName } from "../postgres/wal-file-name.ts";
+import type { CodecName } from "../codec/codec.ts";
 import type { ArchiveTarget } from "./archive-target.ts";
+import {
+  checksumOf,
+  encodedChecksum,
+  formatCrc32Checksum,
+  type ContentChecksum,
+} from "./content-checksum.ts";
 import { encodeWhole } from "./encode-wal.ts";
 import { LocalWal, type ExpectedSystem } from "./local-wal.ts";
 import { wholeFileLimitBytes, type ReadBuffers } from "./read-buffers.ts";
@@ -33,7 +41,7 @@ export interface PushReport {
   /** When the file was last written, in nanoseconds since 1970. */
   readonly mtimeNs: bigint;
   /** Of the file's content; undefined when every target failed before the file was read. */
-  readonly crc32: number | undefined;
+  readonly checksum: ContentChecksum | undefined;
   /** In the order of the targets. */
   readonly outcomes: readonly PushOutcome[];
 }
@@ -52,22 +60,26 @@ export async function pushWal(context: PushContext, request: PushRequest): Promi
     request.targets.map(async (target) => prepare(context, target, local, expected, signal)),
   );
   const open = states.filter((state) => state.outcome === undefined);
+  faultPoint("archive:before-store");
   const stored = open.length === 0 ? undefined : await storeIn(context, open, local, signal);
-  const known = stored?.crc32 ?? (states.some(isDone) ? await checksum(local) : undefined);
+  faultPoint("archive:after-store");
+  const checksum = stored?.checksum ?? (states.some(isDone) ? await readChecksum(local) : undefined);
   await local.requireUnchanged();
 
   const outcomes = await Promise.all(
     states.map(async ({ target, outcome }) => {
-      const result = outcome ?? stored?.outcomes.get(target);
+      if (outcome !== undefined) return outcome;
+      const result = stored?.outcomes.get(target);
       assert(result !== undefined, `target "${target.repository.name}" has an outcome`);
-      if (result.kind === "failed" || known === undefined) return result;
+      const sum = stored?.crc32;
+      if (result.kind === "failed" || sum === undefined) return result;
       return attempt(target, async () => {
-        await storeSum(target, local, known, signal);
+        await storeSum(target, local, sum, signal);
         return result;
       });
     }),
   );
-  return { file, sizeBytes: local.sizeBytes, mtimeNs: local.mtimeNs, crc32: known, outcomes };
+  return { file, sizeBytes: local.sizeBytes, mtimeNs: local.mtimeNs, checksum, outcomes };
 }
 
 /** Throws the failure that matters most, when any target failed: conflicts and refusals before outages. */
@@ -103,7 +115,9 @@ async function prepare(
 }
 
 interface Stored {
-  readonly crc32: number;
+  /** Known when something was stored that needs it beside it. */
+  readonly crc32: number | undefined;
+  readonly checksum: ContentChecksum | undefined;
   readonly outcomes: ReadonlyMap<ArchiveTarget, PushOutcome>;
 }
 
@@ -128,7 +142,6 @@ async function storeSmall(
   // Held until after the upload only when the content goes out as it is; otherwise given back once compressed.
   using lease = await context.buffers.lease(local.sizeBytes);
   await local.readWhole(lease.bytes);
-  const sum = crc32(lease.bytes);
   const encoded = await Promise.all(
     groups.map(async (targets) => {
       const [form] = targets;
@@ -136,12 +149,15 @@ async function storeSmall(
       return {
         targets,
         pieces: await encodeWhole(lease.bytes, form, signal),
-        isPlain: form.codec === "none",
+        codec: form.codec,
       };
     }),
   );
   await local.requireUnchanged();
-  if (!encoded.some(({ isPlain }) => isPlain)) lease[Symbol.dispose]();
+  const isPlain = encoded.some(({ codec }) => codec === "none");
+  const sum = isPlain ? crc32(lease.bytes) : undefined;
+  const checksum = sum === undefined ? checksumOfEncoded(encoded, lease.bytes) : formatCrc32Checksum(sum);
+  if (!isPlain) lease[Symbol.dispose]();
   const results = await Promise.all(
     encoded.flatMap(({ targets, pieces }) =>
       targets.map(async (target): Promise<[ArchiveTarget, PushOutcome]> => [
@@ -150,7 +166,7 @@ async function storeSmall(
       ]),
     ),
   );
-  return { crc32: sum, outcomes: new Map(results) };
+  return { crc32: sum, checksum, outcomes: new Map(results) };
 }
 
 async function storeLarge(
@@ -159,7 +175,7 @@ async function storeLarge(
   signal: AbortSignal | undefined,
 ): Promise<Stored> {
   const outcomes = new Map<ArchiveTarget, PushOutcome>();
-  let sum = 0;
+  let sum: number | undefined;
   for (const targets of groups) {
     const stored = await storeLargeWal(targets, local, signal);
     sum = stored.crc32;
@@ -168,15 +184,27 @@ async function storeLarge(
       if (outcome !== undefined) outcomes.set(target, outcome);
     }
   }
-  return { crc32: sum, outcomes };
+  return { crc32: sum, checksum: sum === undefined ? undefined : formatCrc32Checksum(sum), outcomes };
 }
 
 function groupByForm(targets: readonly ArchiveTarget[]): readonly (readonly ArchiveTarget[])[] {
   return [...Map.groupBy(targets, ({ codec, level }) => `${codec} ${level}`).values()];
 }
 
-async function checksum(local: LocalWal): Promise<number> {
+/** From the encoders where one of them has it, else computed. */
+function checksumOfEncoded(
+  encoded: readonly { readonly codec: CodecName; readonly pieces: readonly Uint8Array[] }[],
+  content: Uint8Array,
+): ContentChecksum {
+  for (const { codec, pieces } of encoded) {
+    const checksum = encodedChecksum(codec, pieces);
+    if (checksum !== undefined) return checksum;
+  }
+  return checksumOf(content);
+}
+
+async function readChecksum(local: LocalWal): Promise<ContentChecksum> {
   let sum = 0;
   for await (const chunk of local.chunks()) sum = crc32(chunk, sum);
-  return sum;
+  return formatCrc32Checksum(sum);
 }

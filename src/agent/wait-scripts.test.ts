@@ -1,0 +1,216 @@
+import { execFile, spawn } from "node:child_process";
+import { chmod, mkdir, mkdtemp, readFile, rm, utimes, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { ackTime } from "./ack.ts";
+import { archiveScript, restoreScript } from "./archive-script.ts";
+import { writeSpoolFile } from "./spool.ts";
+import {
+  archiveCommandLine,
+  quoteForCommandSetting,
+  quoteForShell,
+  restoreCommandLine,
+} from "./shell-text.ts";
+
+const run = promisify(execFile);
+
+async function has(program: string): Promise<boolean> {
+  return run("/bin/sh", ["-c", `command -v ${program}`]).then(
+    () => true,
+    () => false,
+  );
+}
+
+const shells = [["dash"], ["bash"], ["busybox", "sh"], ["sh"]];
+const present: string[][] = [];
+for (const shell of shells) if (await has(shell[0] ?? "")) present.push(shell);
+
+const name = "000000010000000000000003";
+let folder: string;
+let spool: string;
+let walPath: string;
+let living: ReturnType<typeof spawn>;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'it\'s a "spool" of 100% $HOME `x` '));
+  spool = join(folder, "7 '7");
+  for (const part of ["ack", "refused", "want", "ready", "absent", "failed"]) {
+    await mkdir(join(spool, part), { recursive: true });
+  }
+  walPath = join(folder, name);
+  await writeFile(walPath, "wal");
+  living = spawn("sleep", ["60"], { stdio: "ignore" });
+  const fallback = join(folder, "fall back");
+  await writeFile(fallback, `#!/bin/sh\nprintf '%s\\n' fallback "$@"\n`);
+  await chmod(fallback, 0o755);
+  const options = { root: spool, fallbackCommand: [fallback, "wal push", "it's"] };
+  await writeFile(join(spool, "archive.sh"), archiveScript(options));
+  await writeFile(join(spool, "restore.sh"), restoreScript(options));
+});
+afterEach(async () => {
+  living.kill("SIGKILL");
+  await rm(folder, { recursive: true, force: true });
+});
+
+const agentLives = async () => writeFile(join(spool, "agent.pid"), `${living.pid}\n`);
+const acknowledge = async (mtimeNs: bigint) => {
+  const path = join(spool, "ack", name);
+  await writeFile(`${path}.tmp`, "{}");
+  await utimes(`${path}.tmp`, ackTime(mtimeNs), ackTime(mtimeNs));
+  await run("mv", [`${path}.tmp`, path]);
+};
+const mtimeNs = (at: Date) => BigInt(at.getTime()) * 1_000_000n;
+
+/** Replaces what PostgreSQL replaces (replace_percent_placeholders in percentrepl.c). */
+const asPostgres = (command: string) =>
+  command.replaceAll(/%[%pf]/g, (mark) => ({ "%%": "%", "%p": walPath, "%f": name })[mark] ?? mark);
+
+async function shellRun(shell: readonly (string | undefined)[], args: readonly string[]) {
+  const [program = "", ...rest] = shell.filter((word) => word !== undefined);
+  try {
+    const { stdout, stderr } = await run(program, [...rest, ...args], { cwd: folder });
+    return { code: 0, stdout, stderr };
+  } catch (error) {
+    const failed = error as { code: number; stdout: string; stderr: string };
+    return { code: failed.code, stdout: failed.stdout, stderr: failed.stderr };
+  }
+}
+
+describe.each(present)("archive_command under %s %s", (...shell) => {
+  const command = () => asPostgres(archiveCommandLine(spool)).replaceAll(walPath, `./${name}`);
+  const go = async () => shellRun(shell, ["-c", command()]);
+
+  test("succeeds at once for what is acknowledged, whatever the fraction of the second", async () => {
+    await agentLives();
+    for (const time of ["2026-01-01T00:00:00.000Z", "2026-01-01T00:00:00.999Z"]) {
+      const at = new Date(time);
+      await utimes(walPath, at, at);
+      await acknowledge(mtimeNs(at));
+
+      expect(await go()).toEqual({ code: 0, stdout: "", stderr: "" });
+    }
+  });
+
+  test("does not take an acknowledgement of an earlier writing of the file", async () => {
+    const first = new Date("2026-01-01T00:00:00.500Z");
+    const second = new Date("2026-01-01T00:00:01.000Z");
+    await acknowledge(mtimeNs(first));
+    await utimes(walPath, second, second);
+
+    expect(await go()).toMatchObject({ code: 0, stdout: `fallback\nwal push\nit's\n./${name}\n` });
+  });
+
+  test("waits for the agent, and succeeds when it has acknowledged", async () => {
+    await agentLives();
+    const at = new Date();
+    await utimes(walPath, at, at);
+    const waiting = go();
+    await waitFor(join(spool, "want", name));
+    await acknowledge(mtimeNs(at));
+
+    expect(await waiting).toEqual({ code: 0, stdout: "", stderr: "" });
+  });
+
+  test("fails with the agent's reason when it refuses, and does not take an old refusal", async () => {
+    await agentLives();
+    await writeFile(join(spool, "refused", name), "old");
+    const waiting = go();
+    await waitFor(join(spool, "want", name));
+    await writeSpoolFile(join(spool, "refused", name), "the reason\n", { owner: undefined });
+
+    expect(await waiting).toEqual({ code: 1, stdout: "", stderr: "the reason\n" });
+  });
+
+  test("does it without the agent when the agent is dead, while waiting too", async () => {
+    await agentLives();
+    const waiting = go();
+    await waitFor(join(spool, "want", name));
+    living.kill("SIGKILL");
+
+    expect(await waiting).toMatchObject({ code: 0, stdout: `fallback\nwal push\nit's\n./${name}\n` });
+  });
+
+  test("is not fooled by a process that got the agent's number", async () => {
+    await agentLives();
+    const longAgo = new Date("2026-01-01T00:00:00Z");
+    await utimes(join(spool, "agent.pid"), longAgo, longAgo);
+
+    expect(await go()).toMatchObject({ code: 0, stdout: `fallback\nwal push\nit's\n./${name}\n` });
+  });
+});
+
+describe.each(present)("restore_command under %s %s", (...shell) => {
+  const command = () => asPostgres(restoreCommandLine(spool)).replaceAll(`"${walPath}"`, "RECOVERYXLOG");
+  const go = async () => shellRun(shell, ["-c", command()]);
+
+  test("renames what lies ready", async () => {
+    await writeFile(join(spool, "ready", name), "content");
+
+    expect(await go()).toEqual({ code: 0, stdout: "", stderr: "" });
+    expect(await readFile(join(folder, "RECOVERYXLOG"), "utf8")).toBe("content");
+  });
+
+  test("waits for the file", async () => {
+    await agentLives();
+    const waiting = go();
+    await waitFor(join(spool, "want", name));
+    await writeSpoolFile(join(spool, "ready", name), "content", { owner: undefined });
+
+    expect(await waiting).toMatchObject({ code: 0 });
+    expect(await readFile(join(folder, "RECOVERYXLOG"), "utf8")).toBe("content");
+  });
+
+  test("says 1 for absent, but not because it was absent before", async () => {
+    await agentLives();
+    await writeFile(join(spool, "absent", name), "");
+    const waiting = go();
+    await waitFor(join(spool, "want", name));
+    await writeFile(join(spool, "absent", name), "");
+
+    expect(await waiting).toEqual({ code: 1, stdout: "", stderr: "" });
+  });
+
+  test("says 150 when nobody could tell", async () => {
+    await agentLives();
+    const waiting = go();
+    await waitFor(join(spool, "want", name));
+    await writeSpoolFile(join(spool, "failed", name), "no answer\n", { owner: undefined });
+
+    expect(await waiting).toEqual({ code: 150, stdout: "", stderr: "no answer\n" });
+  });
+
+  test("fetches without the prefetcher when that is dead, and stops recovery when nothing is left at all", async () => {
+    expect(await go()).toMatchObject({
+      code: 0,
+      stdout: `fallback\nwal push\nit's\n${name}\nRECOVERYXLOG\n`,
+    });
+
+    await rm(spool, { recursive: true });
+    expect(await go()).toMatchObject({ code: 150 });
+  });
+});
+
+test("shell text stays one word whatever is in it", async () => {
+  for (const text of ["plain/path", "", "it's", 'a "b" $c `d` \\e %f * ~ ! ; & |', "%p"]) {
+    const { stdout } = await shellRun(["/bin/sh"], ["-c", `printf '<%s>' ${quoteForShell(text)}`]);
+    expect(stdout).toBe(`<${text}>`);
+    expect(quoteForCommandSetting(text).replaceAll("%%", "")).not.toContain("%");
+  }
+  expect(() => quoteForShell("a\nb")).toThrow(/cannot stand in a command line/);
+});
+
+async function waitFor(path: string): Promise<void> {
+  for (let attempt = 0; attempt < 500; attempt++) {
+    if (
+      await readFile(path).then(
+        () => true,
+        () => false,
+      )
+    )
+      return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error(`"${path}" did not appear`);
+}
