@@ -1,11 +1,14 @@
-import { compress, uncompress, uncompressSync } from "lz4-napi";
+import type * as Lz4 from "lz4-napi";
 import { kib } from "../common/units.ts";
 import { gatherBlocks } from "./blocks.ts";
 import { ByteSource } from "./byte-source.ts";
 import type { Codec } from "./codec.ts";
 import { corruptData } from "./corrupt.ts";
 import { GeneratorStage } from "./generator-stage.ts";
+import { nativeLibrary } from "./native-library.ts";
 import { Xxh32, xxh32 } from "./xxhash32.ts";
+
+const library = nativeLibrary<typeof Lz4>("lz4-napi");
 
 /**
  * The LZ4 frame format (lz4/lz4, lz4_Frame_format.md), with the blocks by the native `lz4-napi` package, off the event
@@ -46,7 +49,7 @@ async function* encode(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
   for await (const block of gatherBlocks(source, blockLimit(writtenBlockCode))) {
     hash.update(block);
     // The package puts the content's size in four bytes before the block: just the room for the frame's block size.
-    const packed = await compress(block);
+    const packed = await library().compress(block);
     const packedBytes = packed.length - 4;
     if (packedBytes < block.length) {
       packed.writeUInt32LE(packedBytes, 0);
@@ -147,10 +150,11 @@ async function uncompressBlock(
   // The package takes the room to unpack into from four bytes before the block, and gives what was really there.
   const sized = Buffer.concat([uint32(limitBytes), stored]);
   const dictionary = window.length === 0 ? undefined : Buffer.from(window);
+  const native = library();
   try {
     // A thread costs more than a small block does.
-    if (limitBytes <= windowBytes) return uncompressSync(sized, dictionary);
-    return await uncompress(sized, dictionary);
+    if (limitBytes <= windowBytes) return native.uncompressSync(sized, dictionary);
+    return await native.uncompress(sized, dictionary);
   } catch (cause) {
     throw damagedBlock(offset, "cannot be uncompressed", cause);
   }

@@ -1,4 +1,4 @@
-import { compressSync, uncompressSync } from "snappy";
+import type * as Snappy from "snappy";
 import { crc32c } from "../common/crc32c.ts";
 import { kib } from "../common/units.ts";
 import { gatherBlocks } from "./blocks.ts";
@@ -6,6 +6,9 @@ import { ByteSource } from "./byte-source.ts";
 import type { Codec } from "./codec.ts";
 import { corruptData } from "./corrupt.ts";
 import { GeneratorStage } from "./generator-stage.ts";
+import { nativeLibrary } from "./native-library.ts";
+
+const library = nativeLibrary<typeof Snappy>("snappy");
 
 /**
  * Snappy's framing format (google/snappy, framing_format.txt), the one that Barman's python-snappy writes, with the
@@ -30,7 +33,7 @@ const bodyLimitBytes = 4 + 32 + contentBytes + Math.floor(contentBytes / 6);
 async function* encode(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
   yield Buffer.concat([chunkHeader(chunkTypes.identifier, identifier.length), identifier]);
   for await (const block of gatherBlocks(source, contentBytes)) {
-    const packed = compressSync(block);
+    const packed = library().compressSync(block);
     // As other writers do: less than an eighth saved is not worth unpacking.
     const compressed = packed.length < block.length - block.length / 8;
     const body = compressed ? packed : block;
@@ -83,8 +86,9 @@ function uncompress(packed: Uint8Array, offset: number): Uint8Array {
         ? (first & 0x7f) | (second << 7)
         : (first & 0x7f) | ((second & 0x7f) << 7) | (third << 14);
   if (length > contentBytes) throw damaged(offset, `says it holds more than ${contentBytes} bytes`);
+  const native = library();
   try {
-    const content = uncompressSync(packed);
+    const content = native.uncompressSync(packed);
     return typeof content === "string" ? Buffer.from(content, "latin1") : content;
   } catch (cause) {
     throw damaged(offset, "cannot be uncompressed", cause);

@@ -1,8 +1,11 @@
 import { ReadableStream } from "node:stream/web";
-import { xz as library } from "@napi-rs/lzma";
+import type * as Lzma from "@napi-rs/lzma";
 import type { Codec } from "./codec.ts";
 import { corruptData, trailingData, truncatedData } from "./corrupt.ts";
 import { GeneratorStage } from "./generator-stage.ts";
+import { nativeLibrary } from "./native-library.ts";
+
+const library = nativeLibrary<typeof Lzma>("@napi-rs/lzma");
 
 /**
  * The .xz format by the `@napi-rs/lzma` package (Rust, on threads of its own). Its streams are used rather than its
@@ -16,7 +19,7 @@ export const xz: Codec = {
   selfChecking: true,
   createEncoder: (options = {}) =>
     new GeneratorStage((source) =>
-      library.compressStream(ReadableStream.from(source), { preset: options.level ?? 0 }),
+      library().xz.compressStream(ReadableStream.from(source), { preset: options.level ?? 0 }),
     ),
   createDecoder: () => new GeneratorStage(decode),
 };
@@ -35,8 +38,9 @@ async function* decode(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
       throw error;
     }
   };
+  const { xz: codec } = library();
   try {
-    yield* library.decompressStream(ReadableStream.from(watched()));
+    yield* codec.decompressStream(ReadableStream.from(watched()));
   } catch (cause) {
     if (sourceFailure !== undefined) throw sourceFailure;
     const message = cause instanceof Error ? cause.message : String(cause);
