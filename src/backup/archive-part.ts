@@ -1,6 +1,7 @@
 import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Codec } from "../codec/codec.ts";
+import { createEncoder } from "../codec/encode.ts";
 import { encodeTarHeader, tarEnd, tarPadding } from "../codec/tar/header.ts";
 import type { TarEntry } from "../codec/tar/entry.ts";
 import { createZstdFrameEncoder } from "../codec/zstd-frame-encoder.ts";
@@ -16,37 +17,30 @@ export interface ArchivePartOptions {
   readonly signal: AbortSignal;
 }
 
-/**
- * These have done with their input when a write's callback comes; of the others a copy is given, because they may pass
- * on the very bytes, which lie in a buffer that is filled anew.
- */
-const copiesInput: ReadonlySet<string> = new Set(["gzip", "zstd"]);
-
 /** One object of a backup: a complete tar archive in one compression member, written to the stores as it grows. */
 export class ArchivePart {
   readonly #buffers: LaneBuffers;
-  readonly #encoder: Duplex;
+  /** Undefined for no compression: the upload copies, so nothing else needs to. */
+  readonly #encoder: Duplex | undefined;
   readonly #upload: PartUpload;
   readonly #passedOn: Promise<void>;
-  readonly #copies: boolean;
   #tarBytes = 0;
 
   constructor(options: ArchivePartOptions) {
     const { codec, upload, signal } = options;
-    if (codec.createEncoder === undefined) throw new TypeError(`${codec.name} cannot be written`);
     this.#buffers = options.buffers;
     this.#upload = upload;
-    this.#copies = !copiesInput.has(codec.name);
-    const encoderOptions = options.level === undefined ? {} : { level: options.level };
-    this.#encoder =
-      codec.name === "zstd" ? createZstdFrameEncoder(encoderOptions) : codec.createEncoder(encoderOptions);
-    this.#passedOn = pipeline(
-      this.#encoder,
-      async (encoded: AsyncIterable<Buffer>) => {
-        for await (const chunk of encoded) await upload.write(chunk);
-      },
-      { signal },
-    );
+    this.#encoder = codec.name === "none" ? undefined : openEncoder(codec, options.level);
+    this.#passedOn =
+      this.#encoder === undefined
+        ? Promise.resolve()
+        : pipeline(
+            this.#encoder,
+            async (encoded: AsyncIterable<Buffer>) => {
+              for await (const chunk of encoded) await upload.write(chunk);
+            },
+            { signal },
+          );
     // Its failure also fails the next write to the encoder, and `finish` reports it.
     this.#passedOn.catch(() => undefined);
   }
@@ -98,11 +92,16 @@ export class ArchivePart {
   }
 
   async #encode(bytes: Buffer): Promise<void> {
-    const input = this.#copies ? Buffer.from(bytes) : bytes;
+    const encoder = this.#encoder;
+    if (encoder === undefined) {
+      await this.#upload.write(bytes);
+      return;
+    }
+    // Every encoder has done with its input when the callback comes (tested for each), so the slot can be filled anew.
     await new Promise<void>((resolve, reject) => {
       // A stream that is destroyed need not answer the write that it was busy with.
       this.#passedOn.catch(reject);
-      this.#encoder.write(input, (error) => (error ? reject(error) : resolve()));
+      encoder.write(bytes, (error) => (error ? reject(error) : resolve()));
     });
   }
 
@@ -111,14 +110,14 @@ export class ArchivePart {
     await this.addBytes(tarEnd(this.#tarBytes));
     await this.#flush();
     await this.#attempt(this.#buffers.settled());
-    this.#encoder.end();
+    this.#encoder?.end();
     await this.#passedOn;
     return { ...(await this.#upload.finish()), tarBytes: this.#tarBytes };
   }
 
   /** Gives everything up; best effort. Never throws. */
   async abort(): Promise<void> {
-    this.#encoder.destroy();
+    this.#encoder?.destroy();
     await Promise.allSettled([this.#passedOn, this.#buffers.settled()]);
     await this.#upload.abort();
     this.#buffers.reset();
@@ -133,4 +132,9 @@ export class ArchivePart {
       throw error;
     }
   }
+}
+
+function openEncoder(codec: Codec, level: number | undefined): Duplex {
+  const options = level === undefined ? {} : { level };
+  return codec.name === "zstd" ? createZstdFrameEncoder(options) : createEncoder(codec, options);
 }

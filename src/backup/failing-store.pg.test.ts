@@ -47,11 +47,12 @@ describe.each(["unavailable", "lost-answer"] as const)("a store whose calls fail
         (error: { readonly code?: string }) => error.code,
       );
       const visible = await requireSound(lab.repository);
-      if (outcome === "done") expect([call, visible]).toEqual([call, 1]);
-      else {
-        failed++;
-        expect([call, outcome, visible]).toEqual([call, "store-unavailable", 0]);
-      }
+      if (outcome !== "done") failed++;
+      // A call of the tidying up may fail without harm.
+      expect([
+        [call, "done", 1],
+        [call, "store-unavailable", 0],
+      ]).toContainEqual([call, outcome, visible]);
       await wipe(lab);
     }
 
