@@ -8,7 +8,7 @@ import { GeneratorStage } from "./generator-stage.ts";
 import { nativeLibrary } from "./native-library.ts";
 import { Xxh32, xxh32 } from "./xxhash32.ts";
 
-const library = nativeLibrary<typeof Lz4>("lz4-napi");
+const library = nativeLibrary("lz4-napi") as () => typeof Lz4;
 
 /**
  * The LZ4 frame format (lz4/lz4, lz4_Frame_format.md), with the blocks by the native `lz4-napi` package, off the event

@@ -5,13 +5,14 @@ const require = createRequire(import.meta.url);
 
 /**
  * A native package that is loaded when it is first needed: most runs never need it, and one whose binary does not fit
- * this machine must not break the others. The result throws `config` when it cannot be loaded.
+ * this machine must not break the others. The result throws `config` when it cannot be loaded; its caller
+ * knows the type.
  */
-export function nativeLibrary<T>(name: string): () => T {
-  let loaded: T | undefined;
+export function nativeLibrary(name: string): () => unknown {
+  let loaded: unknown;
   return () => {
     try {
-      return (loaded ??= require(name) as T);
+      return (loaded ??= require(name));
     } catch (cause) {
       throw new EngineError("config", `could not load the package "${name}"`, {
         cause,

@@ -8,7 +8,7 @@ import { corruptData } from "./corrupt.ts";
 import { GeneratorStage } from "./generator-stage.ts";
 import { nativeLibrary } from "./native-library.ts";
 
-const library = nativeLibrary<typeof Snappy>("snappy");
+const library = nativeLibrary("snappy") as () => typeof Snappy;
 
 /**
  * Snappy's framing format (google/snappy, framing_format.txt), the one that Barman's python-snappy writes, with the

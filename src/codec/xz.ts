@@ -5,7 +5,7 @@ import { corruptData, trailingData, truncatedData } from "./corrupt.ts";
 import { GeneratorStage } from "./generator-stage.ts";
 import { nativeLibrary } from "./native-library.ts";
 
-const library = nativeLibrary<typeof Lzma>("@napi-rs/lzma");
+const library = nativeLibrary("@napi-rs/lzma") as () => typeof Lzma;
 
 /**
  * The .xz format by the `@napi-rs/lzma` package (Rust, on threads of its own). Its streams are used rather than its
