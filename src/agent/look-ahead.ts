@@ -1,4 +1,3 @@
-import { access } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../common/clock.ts";
 import { describeError, EngineError, isEngineError } from "../common/errors.ts";
@@ -13,10 +12,10 @@ import { isPolicyMet, type ArchivePolicy } from "./archive-policy.ts";
 import { Backlog, type BacklogEntry, type Job } from "./backlog.ts";
 import { DrainMeter } from "./drain-meter.ts";
 import type { OwedBook } from "./owed.ts";
-import { readReadyFiles, statusChange, watchNames } from "./ready-files.ts";
+import { readReadyFiles, statusChange, WatchedFolder } from "./ready-files.ts";
 import { RepositoryHealth } from "./repository-health.ts";
 import { returnMemory } from "./return-memory.ts";
-import { removeFile, spoolNames, writeSpoolFile, type Spool } from "./spool.ts";
+import { exists, removeFile, spoolNames, writeSpoolFile, type Spool } from "./spool.ts";
 
 export interface LookAheadOptions {
   readonly walDirectory: string;
@@ -352,37 +351,6 @@ export class LookAhead {
 
   async #isReady(name: string): Promise<boolean> {
     return exists(join(this.#options.walDirectory, "archive_status", `${name}.ready`));
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await access(path);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** A folder that is watched, again whenever watching ended. */
-class WatchedFolder {
-  readonly #folder: string;
-  readonly #onName: (name: string) => void;
-  #watcher: { close(): void } | undefined;
-
-  constructor(folder: string, onName: (name: string) => void) {
-    this.#folder = folder;
-    this.#onName = onName;
-  }
-
-  watch(): void {
-    this.#watcher ??= watchNames(this.#folder, this.#onName, () => {
-      this.#watcher = undefined;
-    });
-  }
-
-  close(): void {
-    this.#watcher?.close();
   }
 }
 

@@ -1,4 +1,4 @@
-import { access, chmod, rm } from "node:fs/promises";
+import { chmod, rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { systemClock, type Clock } from "../common/clock.ts";
@@ -15,7 +15,7 @@ import { spoolOwnerFor } from "./local-system.ts";
 import { PrefetchWindow, windowSegments } from "./prefetch-window.ts";
 import { watchNames } from "./ready-files.ts";
 import { restoreCommandLine } from "./shell-text.ts";
-import { makePrivateFolders, spoolNames, writeSpoolFile, type SpoolOwner } from "./spool.ts";
+import { exists, makePrivateFolders, spoolNames, writeSpoolFile, type SpoolOwner } from "./spool.ts";
 
 export interface PrefetcherOptions {
   /** A folder of its own, on the file system of pg_wal (`prefetchRootOf`). What is in it is removed, now and at the end. */
@@ -277,15 +277,6 @@ class PrefetchService {
     } finally {
       this.#fetching.delete(file.name);
     }
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await access(path);
-    return true;
-  } catch {
-    return false;
   }
 }
 

@@ -63,3 +63,25 @@ export function watchNames(
     },
   };
 }
+
+/** A folder that is watched, again whenever watching ended. */
+export class WatchedFolder {
+  readonly #folder: string;
+  readonly #onName: (name: string) => void;
+  #watcher: { close(): void } | undefined;
+
+  constructor(folder: string, onName: (name: string) => void) {
+    this.#folder = folder;
+    this.#onName = onName;
+  }
+
+  watch(): void {
+    this.#watcher ??= watchNames(this.#folder, this.#onName, () => {
+      this.#watcher = undefined;
+    });
+  }
+
+  close(): void {
+    this.#watcher?.close();
+  }
+}

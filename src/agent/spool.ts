@@ -114,6 +114,16 @@ export async function removeFile(path: string): Promise<void> {
   }
 }
 
+/** Whether something is there; whatever hinders looking counts as no. */
+export async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** The names in a folder, without hidden ones; none when there is no folder. */
 export async function spoolNames(folder: string): Promise<string[]> {
   try {
