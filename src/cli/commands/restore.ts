@@ -8,6 +8,7 @@ import type { RecoveryAction } from "../../postgres/recovery-settings.ts";
 import { removeRecoverySettings } from "../../postgres/recovery-settings-file.ts";
 import { findServerBinaries, type ServerBinaries } from "../../postgres/server-binaries.ts";
 import { makeDirectoryFor } from "../../postgres/server-initialize.ts";
+import { openServerLog } from "../../postgres/server-log.ts";
 import { chooseServerUser } from "../../postgres/unprivileged-user.ts";
 import { serverMajor } from "../../repository/backup-info.ts";
 import { planRestore, type RestorePlan } from "../../restore/plan-restore.ts";
@@ -60,7 +61,7 @@ export async function run(directory: string, options: RestoreOptions, signal: Ab
     return;
   }
   const binaries = choices.start ? await findBinaries(plan, options, context) : undefined;
-  await becomeOwner(dataDirectory);
+  await becomeOwner(dataDirectory, choices.start);
   const job: RestoreJob = { context, plan, choices, dataDirectory, options, signal };
   const restored = await unpack(job);
   const recovery = binaries === undefined ? undefined : await recover(job, binaries);
@@ -120,12 +121,14 @@ async function clean(dataDirectory: string, options: RestoreOptions, signal: Abo
 
 /**
  * As root: makes the directory for the server's user, then becomes that user, so that everything written belongs to it
- * and the repository is read with its rights, as `restore_command` will read it.
+ * and the repository is read with its rights, as `restore_command` will read it. The log of a server to be started lies
+ * beside the directory, where that user may not make files, so it is made here too.
  */
-async function becomeOwner(dataDirectory: string): Promise<void> {
+async function becomeOwner(dataDirectory: string, withLog: boolean): Promise<void> {
   const user = await chooseServerUser(dataDirectory);
   if (user === undefined) return;
   await makeDirectoryFor(user, dataDirectory);
+  if (withLog) await (await openServerLog(`${dataDirectory}.log`, user)).handle.close();
   await become(user);
 }
 
