@@ -51,9 +51,15 @@ async function main(options: BenchOptions): Promise<void> {
   const recorder = createRecorder(say);
   const bench: Bench = { options, workspace, group, s3, contenders, recorder, say, signal: endOfRun() };
 
-  if (options.only.has("help")) await runHelp(bench);
-  await onMainCluster(bench, binaries);
-  if (options.only.has("tables")) await onManyTables(bench, binaries);
+  try {
+    if (options.only.has("help")) await runHelp(bench);
+    await onMainCluster(bench, binaries);
+    if (options.only.has("tables")) await onManyTables(bench, binaries);
+  } catch (error) {
+    if (!bench.signal.aborted) throw error;
+    say("ended early; what has been measured follows");
+    process.exitCode = 1;
+  }
 
   const results: Results = {
     format: 1,
@@ -92,7 +98,10 @@ async function onMainCluster(bench: Bench, binaries: Binaries): Promise<void> {
 
   if (only.has("agent")) await runIdleAgent(bench, cluster);
   const kept: Kept = only.has("backup")
-    ? await runBackups(bench, cluster, "backup", only.has("restore"))
+    ? await runBackups(bench, cluster, "backup", {
+        keep: only.has("restore"),
+        repeats: bench.options.repeats,
+      })
     : new Map();
   await using _kept = { [Symbol.asyncDispose]: () => disposeKept(kept) };
   if (only.has("restore")) await completeKept(bench, cluster, kept);
@@ -137,7 +146,10 @@ async function onManyTables(bench: Bench, binaries: Binaries): Promise<void> {
   await using cluster = await createCluster(`${bench.workspace.directory}/tables`, binaries);
   await loadTables(cluster, bench.options.sizes.tables);
   await restartForMeasuring(bench, cluster);
-  await runBackups(bench, cluster, "tables", false);
+  await runBackups(bench, cluster, "tables", {
+    keep: false,
+    repeats: Math.min(bench.options.repeats, bench.options.sizes.longRepeats),
+  });
 }
 
 async function disposeKept(kept: Kept): Promise<void> {

@@ -11,7 +11,11 @@ export async function referencePages(): Promise<ReadonlyMap<string, string>> {
   ]);
 }
 
-const owners = { operator: "yours to change", environment: "something around Tidemark", bug: "a bug in Tidemark" };
+const owners = {
+  operator: "yours to change",
+  environment: "something around Tidemark",
+  bug: "a bug in Tidemark",
+};
 
 /** The doc comment of a code in the source is its text here. */
 async function errorCodePage(): Promise<string> {

@@ -8,6 +8,8 @@ export class SummaryReporter implements Reporter {
       for (const test of module.children.allTests()) counts[test.result().state]++;
       if (module.errors().length > 0) counts.failed++;
     }
-    process.stdout.write(`\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped + counts.pending} skipped\n`);
+    process.stdout.write(
+      `\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped + counts.pending} skipped\n`,
+    );
   }
 }

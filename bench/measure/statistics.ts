@@ -23,5 +23,5 @@ export function spreadOf(values: readonly number[]): Spread | undefined {
  */
 export function alternated<T>(items: readonly T[], round: number): T[] {
   const step = round % 2 === 0 ? 1 : -1;
-  return items.flatMap((_, at) => items.at((round + step * at) % items.length) ?? []);
+  return items.map((_, at) => items.at((round + step * at) % items.length)!);
 }

@@ -16,7 +16,7 @@ export async function runBackups(
   bench: Bench,
   cluster: BenchCluster,
   scenario: string,
-  keep: boolean,
+  { keep, repeats }: { readonly keep: boolean; readonly repeats: number },
 ): Promise<Kept> {
   const kept: Kept = new Map();
   await inRounds(
@@ -36,7 +36,7 @@ export async function runBackups(
       else await repository[Symbol.asyncDispose]();
     },
     // One backup of a slow contender takes as long as twenty of another.
-    { slowRepeats: 1 },
+    { repeats, slowRepeats: 1 },
   );
   return kept;
 }
@@ -45,7 +45,8 @@ export async function runBackups(
 export async function completeKept(bench: Bench, cluster: BenchCluster, kept: Kept): Promise<void> {
   for (const contender of ableTo(bench.contenders, "replay")) {
     if (kept.has(contender)) continue;
-    bench.say(`${contender.title}: a backup to restore from`);
+    bench.signal.throwIfAborted();
+    bench.say(`${contender.id}: a backup to restore from`);
     const ok = await orFailure(bench, "restore", contender, async () => {
       const repository = await contender.open({ ...bench, cluster });
       kept.set(contender, repository);

@@ -31,10 +31,13 @@ export async function inRounds(
   scenario: string,
   contenders: readonly Contender[],
   trial: (contender: Contender, round: number) => Promise<void>,
-  { slowRepeats = bench.options.sizes.slow.repeats } = {},
+  {
+    repeats = bench.options.repeats,
+    slowRepeats = bench.options.sizes.slow.repeats,
+  }: { readonly repeats?: number; readonly slowRepeats?: number } = {},
 ): Promise<void> {
   const failed = new Set<Contender>();
-  for (let round = 0; round < bench.options.repeats; round++) {
+  for (let round = 0; round < repeats; round++) {
     for (const contender of alternated(contenders, round)) {
       if (failed.has(contender) || (contender.slow && round >= slowRepeats)) continue;
       bench.signal.throwIfAborted();

@@ -24,7 +24,8 @@ export async function archiveReplay(
 ): Promise<void> {
   for (const [contender, repository] of kept) {
     const { lastSegment } = replayPath(supply, replayCount(bench, contender));
-    bench.say(`${contender.title}: archiving the WAL to replay`);
+    bench.signal.throwIfAborted();
+    bench.say(`${contender.id}: archiving the WAL to replay`);
     const ok = await orFailure(bench, "replay", contender, async () => {
       await using archiving = await startArchiving(bench, cluster, repository);
       await markReady(cluster, await writtenSegments(cluster, lastSegment));

@@ -1,0 +1,219 @@
+import { copyFile, readdir, readFile, rename, stat, utimes, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { spoolRootOf } from "../src/agent/spool.ts";
+import { descendantsOf, listProcesses, sendSignal } from "../src/postgres/server-process-tree.ts";
+import { findGaps, findUnarchived, readMarks, readStored, untilDrained } from "./support/archive-audit.ts";
+import { contentsAt } from "./support/restored.ts";
+import { makeTables, readContents, wakeArchiver, writeSegments } from "./support/rows.ts";
+import { startSystem, type System } from "./support/system.ts";
+import { until } from "./support/until.ts";
+
+/*
+ * Acknowledged means durable: whatever is killed while WAL is archived, what PostgreSQL has marked as archived is in the
+ * repository, byte for byte, and the rest follows.
+ */
+
+let system: System;
+let nextId = 1;
+
+beforeAll(async () => {
+  system = await startSystem();
+  await makeTables(system.server.sql);
+  await using _agent = await system.agent();
+  await system.json(["base", "create", "-D", system.server.dataDirectory]);
+});
+afterAll(async () => system[Symbol.asyncDispose]());
+
+const write = async (segments: number): Promise<void> => {
+  await writeSegments(system.server.sql, segments, nextId);
+  nextId += segments;
+};
+const wake = async () => wakeArchiver(system.server.sql);
+const unarchived = async () => findUnarchived(system.repository, system.server.dataDirectory);
+const marks = async () => readMarks(system.server.dataDirectory);
+
+/** An agent drains what is left, and the archive is whole. */
+async function requireDrained(): Promise<void> {
+  await using _agent = await system.agent();
+  await untilDrained(system.server.dataDirectory, { wake });
+  expect(await unarchived()).toEqual([]);
+  expect(await findGaps(system.repository, 1024 * 1024)).toEqual([]);
+}
+
+/** The processes of `archive_command`, from its shell on: what runs below the archiver. */
+async function archiveClients(): Promise<number[]> {
+  const processes = await listProcesses();
+  const { pid } = system.server.server;
+  const children = processes.filter(({ parent }) => parent === pid).map(({ pid }) => pid);
+  return children.flatMap((child) => descendantsOf(child, processes));
+}
+
+/** Waits for a client, gives it some time, and kills it. */
+async function killClients(afterMs = 0): Promise<void> {
+  await until(async () => ((await archiveClients()).length > 0 ? undefined : "no archive_command runs"));
+  await sleep(afterMs);
+  for (const pid of await archiveClients()) sendSignal(pid, "SIGKILL");
+}
+
+describe("the agent killed", () => {
+  test.each(["archive:before-store", "archive:after-store", "agent:before-ack", "agent:after-ack"])(
+    "at %s, again and again, loses nothing that PostgreSQL was told is archived",
+    async (faultPoint) => {
+      const before = (await marks()).done.length;
+      for (let round = 0; round < 3; round++) {
+        const agent = await system.agent({ faultPoint });
+        await write(3);
+
+        expect(await agent.ended).toMatchObject({ signal: "SIGKILL" });
+        expect(await unarchived()).toEqual([]);
+      }
+
+      await requireDrained();
+      expect((await marks()).done.length).toBeGreaterThanOrEqual(before + 6);
+    },
+  );
+
+  test("at any moment of a burst loses nothing", async () => {
+    const burst = write(30);
+    for (let round = 0; round < 6; round++) {
+      await using agent = await system.agent();
+      await sleep(Math.random() * 300);
+      await agent.end("SIGKILL");
+      expect(await unarchived()).toEqual([]);
+    }
+    await burst;
+
+    await requireDrained();
+  });
+});
+
+describe("the client that PostgreSQL runs killed", () => {
+  test("while it waits for an agent that hangs is no acknowledgement", async () => {
+    await using agent = await system.agent();
+    agent.send("SIGSTOP");
+    const { done } = await marks();
+    await write(2);
+
+    await killClients();
+
+    expect((await marks()).done).toEqual(done);
+    agent.send("SIGCONT");
+    await agent.end("SIGTERM");
+    await system.server.restart();
+    await requireDrained();
+  });
+
+  test("at any moment while it archives by itself is no acknowledgement", async () => {
+    await write(3);
+    for (let round = 0; round < 4; round++) {
+      await killClients(Math.random() * 500);
+      expect(await unarchived()).toEqual([]);
+      await system.server.restart();
+    }
+
+    await requireDrained();
+  });
+
+  test.each(["archive:before-store", "archive:after-store"])(
+    "at %s, without an agent, is no acknowledgement",
+    async (faultPoint) => {
+      await system.server.restart({ environment: { TIDEMARK_FAULT_POINT: faultPoint } });
+      const { done } = await marks();
+      await write(2);
+      await until(async () => {
+        const [row] = await system.server.sql<{ failed: number }>(
+          "SELECT failed_count::int AS failed FROM pg_stat_archiver",
+        );
+        return (row?.failed ?? 0) > 0 ? undefined : "archive_command was not killed yet";
+      });
+
+      expect((await marks()).done).toEqual(done);
+      await system.server.restart();
+      await requireDrained();
+    },
+  );
+});
+
+test("PostgreSQL killed in the middle of a burst goes on archiving where it was", async () => {
+  await using _agent = await system.agent();
+  for (let round = 0; round < 3; round++) {
+    const burst = write(1000).catch((error: unknown) => error);
+    await sleep(100 + Math.random() * 300);
+    await system.server.server.kill();
+    expect(await burst).toBeInstanceOf(Error);
+
+    await system.server.restart();
+    const [row] = await system.server.sql<{ next: number }>("SELECT max(id) + 1 AS next FROM t");
+    nextId = row?.next ?? 1;
+    await untilDrained(system.server.dataDirectory, { wake });
+    expect(await unarchived()).toEqual([]);
+  }
+
+  expect(await findGaps(system.repository, 1024 * 1024)).toEqual([]);
+});
+
+describe("a segment that is written again under its name, with other content", () => {
+  test.each([
+    ["while the agent runs", true],
+    ["without an agent", false],
+  ])(
+    "is refused and never acknowledged %s, with its old acknowledgement still lying there",
+    async (_, withAgent) => {
+      await requireDrained();
+      const walDirectory = join(system.server.dataDirectory, "pg_wal");
+      const ack = join(spoolRootOf(system.spoolDirectory, system.systemIdentifier), "ack");
+      // Killed right behind its acknowledgement, so that this stays.
+      await using killed = await system.agent({ faultPoint: "agent:after-ack" });
+      await write(1);
+      await killed.ended;
+      const [name = ""] = await readdir(ack);
+      await copyFile(join(ack, name), system.path("stale-ack"));
+      const ackStat = await stat(join(ack, name));
+      await requireDrained();
+      const path = join(walDirectory, name);
+      const good = await readFile(path);
+      await system.server.server.stop("fast");
+      await using _agent = withAgent ? await system.agent() : undefined;
+      // An acknowledgement of what the file was, with the time it had.
+      await rename(system.path("stale-ack"), join(ack, name));
+      await utimes(join(ack, name), ackStat.atime, ackStat.mtime);
+      const other = Buffer.from(good);
+      other.writeUInt8(other.readUInt8(300_000) ^ 1, 300_000);
+      await writeFile(path, other);
+      await rename(
+        join(walDirectory, "archive_status", `${name}.done`),
+        join(walDirectory, "archive_status", `${name}.ready`),
+      );
+      await system.server.restart();
+
+      await until(async () => {
+        const [row] = await system.server.sql<{ failed: string | null }>(
+          "SELECT last_failed_wal AS failed FROM pg_stat_archiver WHERE last_failed_time > pg_postmaster_start_time()",
+        );
+        return row?.failed === name ? undefined : "not refused yet";
+      });
+      expect((await marks()).ready).toContain(name);
+      expect(await readStored(system.repository, name)).toEqual(good);
+      expect(await readFile(system.server.logFile, "utf8")).toMatch(
+        new RegExp(`refused WAL file "${name}": .* other content`),
+      );
+
+      await writeFile(path, good);
+      await requireDrained();
+      expect((await marks()).done).toContain(name);
+    },
+  );
+});
+
+test("after all of this the archive restores to what the server holds", async () => {
+  const end = await readContents(system.server.sql);
+  await write(1);
+  await requireDrained();
+
+  const restored = await contentsAt(system, ["--to-latest"]);
+
+  expect(restored).toEqual({ ...end, ids: [...(end?.ids ?? []), nextId - 1] });
+  expect(end?.ids.length).toBeGreaterThan(60);
+});
