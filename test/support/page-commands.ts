@@ -1,16 +1,17 @@
 import { readFile } from "node:fs/promises";
 
-/** One section of a page that people follow: its heading, and its shell commands in order. */
-export interface PageSection {
-  readonly heading: string;
-  readonly commands: readonly string[];
+/** The blocks of a page that are fenced with `sh`, as one script: what a reader pastes into a shell, top to bottom. */
+export async function readShellCommands(page: URL): Promise<string> {
+  return (await readShellBlocks(page)).join("\n");
 }
 
-/** The blocks fenced with `sh`, by section: what a reader would paste into a shell. */
-export async function readShellCommands(page: URL): Promise<readonly PageSection[]> {
+/** The same, block by block, without the indentation of lists. */
+export async function readShellBlocks(page: URL): Promise<readonly string[]> {
   const text = await readFile(page, "utf8");
-  return text.split(/^(?=#{1,6} )/m).map((section) => ({
-    heading: /^#+ (.*)$/m.exec(section)?.[1] ?? "",
-    commands: [...section.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block]) => block ?? ""),
-  }));
+  return [...text.matchAll(/^( *)```sh\n(.*?)^\1```$/gms)].map(([, indent = "", block = ""]) =>
+    block
+      .split("\n")
+      .map((line) => (line.startsWith(indent) ? line.slice(indent.length) : line))
+      .join("\n"),
+  );
 }
