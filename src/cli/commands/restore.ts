@@ -7,9 +7,6 @@ import { formatLsn } from "../../postgres/lsn.ts";
 import type { RecoveryAction } from "../../postgres/recovery-settings.ts";
 import { removeRecoverySettings } from "../../postgres/recovery-settings-file.ts";
 import { findServerBinaries, type ServerBinaries } from "../../postgres/server-binaries.ts";
-import { makeDirectoryFor } from "../../postgres/server-initialize.ts";
-import { openServerLog } from "../../postgres/server-log.ts";
-import { chooseServerUser } from "../../postgres/unprivileged-user.ts";
 import { serverMajor } from "../../repository/backup-info.ts";
 import { planRestore, type RestorePlan } from "../../restore/plan-restore.ts";
 import { summarizePlan, type RestorePlanSummary } from "../../restore/plan-summary.ts";
@@ -23,6 +20,7 @@ import { parseCount, type RepositoryOptions } from "../options.ts";
 import { formatFacts, formatJson, parseOutputFormat } from "../output.ts";
 import { become } from "../privileges.ts";
 import { createProgressReporter } from "../progress.ts";
+import { makeRestoreDirectory } from "../restore-directory.ts";
 import { formatRestorePlan } from "../restore-plan-text.ts";
 import { parseTarget, parseTimeline, type TargetOptions } from "../restore-target.ts";
 import { writeRestoreScript } from "../../agent/restore-script-file.ts";
@@ -61,7 +59,10 @@ export async function run(directory: string, options: RestoreOptions, signal: Ab
     return;
   }
   const binaries = choices.start ? await findBinaries(plan, options, context) : undefined;
-  await becomeOwner(dataDirectory, choices.start);
+  // So that everything written belongs to the server's user, and the repository is read with the rights of
+  // `restore_command`.
+  const owner = await makeRestoreDirectory(dataDirectory, choices.start);
+  if (owner !== undefined) await become(owner);
   const job: RestoreJob = { context, plan, choices, dataDirectory, options, signal };
   const restored = await unpack(job);
   const recovery = binaries === undefined ? undefined : await recover(job, binaries);
@@ -117,19 +118,6 @@ async function clean(dataDirectory: string, options: RestoreOptions, signal: Abo
   process.stdout.write(
     removed ? `removed the unfinished restore in ${dataDirectory}\n` : `${dataDirectory} is empty\n`,
   );
-}
-
-/**
- * As root: makes the directory for the server's user, then becomes that user, so that everything written belongs to it
- * and the repository is read with its rights, as `restore_command` will read it. The log of a server to be started lies
- * beside the directory, where that user may not make files, so it is made here too.
- */
-async function becomeOwner(dataDirectory: string, withLog: boolean): Promise<void> {
-  const user = await chooseServerUser(dataDirectory);
-  if (user === undefined) return;
-  await makeDirectoryFor(user, dataDirectory);
-  if (withLog) await (await openServerLog(`${dataDirectory}.log`, user)).handle.close();
-  await become(user);
 }
 
 async function requirePlan(
