@@ -1,22 +1,25 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, mkdtempDisposable, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { systemClock, type Clock } from "../common/clock.ts";
 import { silentLog } from "../common/log.ts";
 import { parseBackupId } from "../repository/backup-id.ts";
+import { backupInfoKey, backupManifestKey } from "../repository/keys.ts";
 import { parseServerName } from "../repository/server-name.ts";
 import { openFileStore } from "../storage/file/file-store.ts";
 import { resolveOptions } from "./backup-options.ts";
 import { serverTime } from "./backup-records.ts";
-import { lifeSign } from "./incomplete.ts";
+import { findIncompleteBackups, lifeSign } from "./incomplete.ts";
+import { runningMarkKey } from "./running-mark.ts";
 import { takeBackupId } from "./take-id.ts";
 
 const mark = { systemIdentifier: "1", host: "a", dataDirectory: "/d", beginWal: undefined };
 const at = (minutes: number) => new Date(minutes * 60_000);
 
 describe("whether an incomplete backup is dead", () => {
-  const backup = { id: parseBackupId("20260101T000000"), mark, lastSignAt: at(100), objects: 1, bytes: 1 };
+  const id = parseBackupId("20260101T000000");
+  const backup = { id, mark, wasComplete: false, lastSignAt: at(100), objects: 1, bytes: 1 };
 
   it.each([
     ["silent for long", backup, { now: at(131) }, "dead"],
@@ -30,8 +33,31 @@ describe("whether an incomplete backup is dead", () => {
       "perhaps-running",
     ],
     ["Barman's, ever so old", { ...backup, mark: undefined }, { now: at(99_999) }, "perhaps-running"],
+    [
+      "of ours, deleted by Barman",
+      { ...backup, mark: undefined, wasComplete: true },
+      { now: at(101) },
+      "dead",
+    ],
   ])("one %s", (_, incomplete, witness, kind) => {
     expect(lifeSign(incomplete, witness).kind).toBe(kind);
+  });
+
+  it("is told from what Barman leaves when it deletes one of ours: a manifest without a mark", async () => {
+    await using root = await mkdtempDisposable(join(tmpdir(), "leftover-"));
+    const store = await openFileStore({ root: root.path });
+    const server = parseServerName("pg1");
+    const repository = { name: "m", server, store, log: silentLog };
+    const put = async (key: string) => store.put(key, [Buffer.from("{}")]);
+    await put(backupManifestKey(server, id));
+    const [left] = await findIncompleteBackups(repository);
+    await put(runningMarkKey(server, id));
+    const [running] = await findIncompleteBackups(repository);
+    await put(backupInfoKey(server, id));
+
+    expect(left).toMatchObject({ id, mark: undefined, wasComplete: true, objects: 1 });
+    expect(running).toMatchObject({ id, wasComplete: false });
+    expect(await findIncompleteBackups(repository)).toEqual([]);
   });
 });
 

@@ -107,6 +107,7 @@ describe("the WAL that goes with a backup", () => {
     const running: IncompleteBackup = {
       id: parseBackupId("20260109T000000"),
       mark: { systemIdentifier: "1", host: "h", dataDirectory: "/d", beginWal: segment(1, 2) },
+      wasComplete: false,
       lastSignAt: new Date(0),
       objects: 1,
       bytes: 1,

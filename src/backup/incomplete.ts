@@ -1,16 +1,18 @@
 import { mapConcurrent } from "../common/concurrency.ts";
 import { describeError } from "../common/errors.ts";
 import { isBackupId, type BackupId } from "../repository/backup-id.ts";
-import { backupInfoKey, backupPrefix, basePrefix } from "../repository/keys.ts";
+import { backupInfoKey, backupManifestKey, backupPrefix, basePrefix } from "../repository/keys.ts";
 import type { Repository } from "../repository/repository.ts";
 import { removeBackupObjects, type RemovedObjects } from "./remove-backup.ts";
-import { deadAfterMs, readRunningMark, type RunningMark } from "./running-mark.ts";
+import { deadAfterMs, readRunningMark, runningMarkKey, type RunningMark } from "./running-mark.ts";
 
 /** A folder below `base/` without `backup.info`: a backup that is running, or was killed. */
 export interface IncompleteBackup {
   readonly id: BackupId;
   /** Undefined for Barman's, and where the mark is damaged. */
   readonly mark: RunningMark | undefined;
+  /** A manifest and no mark: it was visible once, and Barman deleted what it knows of it. */
+  readonly wasComplete: boolean;
   /** The store's time of the newest object in it. */
   readonly lastSignAt: Date;
   readonly objects: number;
@@ -46,17 +48,23 @@ async function lookAt(
   let lastSignMs = 0;
   let objects = 0;
   let bytes = 0;
+  const records = { manifest: false, mark: false };
   for await (const entry of store.list(backupPrefix(server, id), options)) {
     if (entry.kind !== "object") continue;
     // Written between the question above and this list: it is complete after all.
     if (entry.key === backupInfoKey(server, id)) return undefined;
     lastSignMs = Math.max(lastSignMs, entry.modifiedAt.getTime());
+    if (entry.key === backupManifestKey(server, id)) records.manifest = true;
+    if (entry.key === runningMarkKey(server, id)) records.mark = true;
     objects++;
     bytes += entry.sizeBytes;
   }
   if (objects === 0) return undefined;
+  const wasComplete = records.manifest && !records.mark;
+  // The mark goes once `backup.info` is there, which may have come while the list was under way.
+  if (wasComplete && (await store.head(backupInfoKey(server, id), options)) !== undefined) return undefined;
   const mark = await readRunningMark(repository, id, signal);
-  return { id, mark, lastSignAt: new Date(lastSignMs), objects, bytes };
+  return { id, mark, wasComplete, lastSignAt: new Date(lastSignMs), objects, bytes };
 }
 
 /** Who looks, when deciding whether an incomplete backup is dead. */
@@ -73,11 +81,13 @@ export type LifeSign =
 
 /**
  * Whether an incomplete backup is certainly not running. One of ours renews its mark every five minutes, so half an hour
- * of silence means death; one of the server whose lock the witness holds is dead whatever its age. Barman gives no sign
- * between its parts, so silence says nothing about one of its backups: they are never called dead.
+ * of silence means death; one of the server whose lock the witness holds is dead whatever its age; so is what Barman
+ * leaves of one of ours that it deletes. Barman gives no sign between its parts, so silence says nothing about one of its
+ * backups: they are never called dead.
  */
 export function lifeSign(backup: IncompleteBackup, witness: DeathWitness): LifeSign {
   const { mark } = backup;
+  if (backup.wasComplete) return { kind: "dead", reason: "it was complete, and another tool deleted it" };
   if (mark === undefined) return { kind: "perhaps-running", reason: "it has no mark of ours" };
   const { lockHolder } = witness;
   if (
