@@ -82,6 +82,11 @@ describe("whether the target was reached", () => {
       { kind: "lsn", lsn: parseLsn("0/3000140"), inclusive: true },
       'after WAL location (LSN) "0/3000140"',
     ],
+    [
+      "position where no record starts",
+      { kind: "lsn", lsn: parseLsn("0/3000000"), inclusive: false },
+      'before WAL location (LSN) "0/3000028"',
+    ],
     ["transaction", { kind: "xid", xid: "745", inclusive: true }, "after commit of transaction 745, time x"],
     [
       "prepared one",
@@ -97,7 +102,7 @@ describe("whether the target was reached", () => {
   test.each<[string, RecoveryTarget, string | undefined]>([
     ["time too early", time(true), "before commit of transaction 7, time 2026-11-21 11:00:00.5+00"],
     [
-      "another position",
+      "earlier position",
       { kind: "lsn", lsn: parseLsn("0/3000141"), inclusive: true },
       'after WAL location (LSN) "0/3000140"',
     ],

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { silentLog } from "../common/log.ts";
 import { isEngineError } from "../common/errors.ts";
-import { formatLsn } from "../postgres/lsn.ts";
+import { formatLsn, lsn } from "../postgres/lsn.ts";
 import type { RecoveryTarget } from "../postgres/recovery-settings.ts";
 import { connect } from "../postgres/connection.ts";
 import { majorsUnderTest } from "../postgres/testing/majors-under-test.ts";
@@ -122,6 +122,9 @@ describe.each(majorsUnderTest())("a repository of PostgreSQL %i", (major) => {
     const toLsn = await restored(source, sample, { kind: "lsn", lsn: afterThird, inclusive: false });
     expect(toLsn.rows).toEqual([1, 2, 3]);
     expect(toLsn.verified).toMatchObject({ newTimeline: 2, reachedLsn: afterThird });
+    // Between two records: PostgreSQL stops at the next one, and names that one's position.
+    const between = lsn(afterThird + 1n);
+    expect(await rowsAt({ kind: "lsn", lsn: between, inclusive: false })).toEqual([1, 2, 3]);
 
     expect(await refusal(sample, { kind: "time", time: last!.at, inclusive: true })).toMatch(
       /^the newest transaction in the archive ended at .*, not after the target/,

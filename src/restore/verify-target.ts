@@ -1,4 +1,4 @@
-import { formatLsn, type Lsn } from "../postgres/lsn.ts";
+import { formatLsn, parseLsn, type Lsn } from "../postgres/lsn.ts";
 import { parseTargetTime, targetTimeMicros } from "../postgres/recovery-settings-time.ts";
 import type { RecoveryTarget } from "../postgres/recovery-settings.ts";
 import type { RecoveryLog } from "./recovery-log.ts";
@@ -35,7 +35,7 @@ function stopsAt(target: Exclude<RecoveryTarget, { kind: "latest" }>, stop: stri
     case "immediate":
       return /reaching consistency/.test(stop);
     case "lsn":
-      return stop.includes(`WAL location (LSN) "${formatLsn(target.lsn)}"`);
+      return isAtOrBehind(target.lsn, stop);
     case "xid":
       return new RegExp(`of (?:prepared )?transaction ${BigInt(target.xid)}(?!\\d)`).test(stop);
     case "name":
@@ -43,6 +43,12 @@ function stopsAt(target: Exclude<RecoveryTarget, { kind: "latest" }>, stop: stri
     case "time":
       return isBehind(target, stop);
   }
+}
+
+/** PostgreSQL names the record it stopped at: the first that starts at the target, or behind it if none does. */
+function isAtOrBehind(target: Lsn, stop: string): boolean {
+  const text = /WAL location \(LSN\) "([0-9A-F]+\/[0-9A-F]+)"/.exec(stop)?.[1];
+  return text !== undefined && parseLsn(text) >= target;
 }
 
 /** The transaction before which it stopped ended later than the target (or as late, for an exclusive one). */
