@@ -12,7 +12,7 @@ import {
   type StartedBackup,
   type StoppedBackup,
 } from "../postgres/backup-functions.ts";
-import type { ServerFacts } from "../postgres/backup-functions-facts.ts";
+import { readServerFacts, type ServerFacts } from "../postgres/backup-functions-facts.ts";
 import type { SqlConnection } from "../postgres/connection.ts";
 import { lastSegmentBefore, segmentContaining } from "../postgres/wal-file-name.ts";
 import type { BackupId } from "../repository/backup-id.ts";
@@ -22,7 +22,7 @@ import type { Repository } from "../repository/repository.ts";
 import type { ArchiveWaiter } from "./archive-wait.ts";
 import { buildInfo, buildManifest, serverTime } from "./backup-records.ts";
 import type { ResolvedOptions } from "./backup-options.ts";
-import type { BackupSource } from "./backup-source.ts";
+import { openBackupSource, readControlFile, type BackupSource } from "./backup-source.ts";
 import { requireParts, writeInfo, writeManifest } from "./commit.ts";
 import { copyInLanes } from "./copy-lanes.ts";
 import type { BackupResult } from "./create-backup.ts";
@@ -45,7 +45,6 @@ export interface BackupRunOptions {
   readonly archive: ArchiveWaiter;
   readonly progress: Progress;
   readonly facts: ServerFacts;
-  readonly source: BackupSource;
   readonly mark: RunningMark;
   readonly id: BackupId;
   readonly clock: Clock;
@@ -79,15 +78,19 @@ export class BackupRun {
     try {
       await this.#collectLeftovers();
       const started = await this.#start(renewal);
+      const source = await this.#openSource();
       const names = await readOwnerNames();
       const parts = new PartWriter({ ...this.#with.options, repositories, id, signal });
-      const pages = this.#pageCheck(started);
-      await this.#copy(parts, pages, names);
+      const pages = this.#pageCheck(started, source);
+      await this.#copy(source, parts, pages, names);
       faultPoint("backup:parts-complete");
 
+      // After all other files, and before the stop: a standby's says how far replay must get to be consistent, which may
+      // not lie behind the end of the backup.
+      const { bytes: control } = await readControlFile(source.dataDirectory, this.#with.clock, signal);
       const stopped = await this.#stop(started);
-      const labelBytes = await this.#writeLastPart(parts, stopped, names);
-      const { manifest, info } = this.#records(started, stopped, parts, pages, labelBytes);
+      const lastPartBytes = await this.#writeLastPart(source, parts, { control, stopped }, names);
+      const { manifest, info } = this.#records(source, { started, stopped }, parts, pages, lastPartBytes);
       await mapConcurrent(repositories, repositories.length, async (repository) =>
         writeManifest(repository, id, manifest, signal),
       );
@@ -136,16 +139,26 @@ export class BackupRun {
     return started;
   }
 
-  #pageCheck({ startLsn }: StartedBackup): PageCheck | undefined {
-    const { facts, source, connection, clock } = this.#with;
+  async #openSource(): Promise<BackupSource> {
+    const { connection, clock, log, signal } = this.#with;
+    return openBackupSource(connection, await readServerFacts(connection), { clock, log, signal });
+  }
+
+  #pageCheck({ startLsn }: StartedBackup, source: BackupSource): PageCheck | undefined {
+    const { facts, connection, clock } = this.#with;
     if (!facts.dataChecksums) return undefined;
     const { blockSizeBytes, blocksPerFile } = source.control;
     const currentLsn = async () => currentWalLsn(connection);
     return new PageCheck({ blockSizeBytes, blocksPerFile, startLsn, currentLsn, clock });
   }
 
-  async #copy(parts: PartWriter, pages: PageCheck | undefined, names: OwnerNames): Promise<void> {
-    const { source, options, progress, stop, signal } = this.#with;
+  async #copy(
+    source: BackupSource,
+    parts: PartWriter,
+    pages: PageCheck | undefined,
+    names: OwnerNames,
+  ): Promise<void> {
+    const { options, progress, stop, signal } = this.#with;
     const log = this.#with.log;
     const surveys = [];
     for (const root of source.roots) surveys.push(await surveyArchive(root, log, signal));
@@ -203,12 +216,16 @@ export class BackupRun {
   }
 
   /** Returns how many bytes of files it added. */
-  async #writeLastPart(parts: PartWriter, stopped: StoppedBackup, names: OwnerNames): Promise<number> {
-    const { source, clock, signal } = this.#with;
+  async #writeLastPart(
+    source: BackupSource,
+    parts: PartWriter,
+    { control, stopped }: { readonly control: Buffer; readonly stopped: StoppedBackup },
+    names: OwnerNames,
+  ): Promise<number> {
     const open = parts.open("data", parts.takeIndex("data"), new LaneBuffers(source.control.blockSizeBytes));
     try {
       const label = { text: stopped.backupLabel, endTime: serverTime(stopped.endTime, "up") };
-      const bytes = await writeLastPart(open.part, source, label, { names, clock, signal });
+      const bytes = await writeLastPart(open.part, source, { control, label }, names);
       await parts.finish(open);
       return bytes;
     } catch (error) {
@@ -218,13 +235,13 @@ export class BackupRun {
   }
 
   #records(
-    started: StartedBackup,
-    stopped: StoppedBackup,
+    source: BackupSource,
+    { started, stopped }: { readonly started: StartedBackup; readonly stopped: StoppedBackup },
     parts: PartWriter,
     pages: PageCheck | undefined,
     lastPartBytes: number,
   ): { readonly manifest: BackupManifest; readonly info: FinishedBackupInfo } {
-    const { facts, source, options, progress, clock } = this.#with;
+    const { facts, options, progress, clock } = this.#with;
     const copied = progress.current;
     // Control file, label and what came from outside.
     const lastPartFiles = 2 + source.outsideFiles.length;

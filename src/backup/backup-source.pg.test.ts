@@ -1,9 +1,11 @@
-import { open, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { open, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 import { testFolder } from "../postgres/testing/test-server.ts";
+import type { SqlConnection } from "../postgres/connection.ts";
+import { parseControlFile } from "../postgres/control-file.ts";
 import { majorFacts } from "../postgres/majors.ts";
 import { backupLab, serveRestored, unpackByHand } from "./testing/backup-lab.ts";
 
@@ -35,6 +37,43 @@ describe("what a base backup reads", () => {
       `PG_${lab.server.major}_${majorFacts[lab.server.major].catalogVersion}`,
     ]);
     expect(await restored.sql("SELECT count(*)::int FROM far")).toEqual([{ count: 100_000 }]);
+  });
+
+  it("holds a tablespace that is made after the command began and before the backup starts", async () => {
+    await using lab = await backupLab();
+    await using folder = await testFolder();
+    const location = await folder.make("late");
+    await using connection = await lab.server.connect();
+    const late = around(connection, {
+      before: async (sql) => {
+        if (!/pg_(backup_start|start_backup)\(/.test(sql)) return;
+        await lab.server.sql(`CREATE TABLESPACE late LOCATION '${location}'`);
+        await lab.server.sql("CREATE TABLE far TABLESPACE late AS SELECT 1 AS n");
+      },
+    });
+
+    const { info, manifest } = await lab.backUp({}, { connection: late });
+
+    expect(info.tablespaces).toMatchObject([{ name: "late", location }]);
+    expect(manifest.parts.map(({ name }) => name)).toContain(`${info.tablespaces[0]?.oid}.tar.zst`);
+  });
+
+  it("stores the control file as it was before the backup's end", async () => {
+    await using lab = await backupLab();
+    await using folder = await testFolder();
+    await using connection = await lab.server.connect();
+    const busy = around(connection, {
+      after: async (sql) => {
+        if (/pg_(backup_stop|stop_backup)\(/.test(sql)) await lab.server.sql("CHECKPOINT");
+      },
+    });
+
+    const { id, info } = await lab.backUp({}, { connection: busy });
+    const target = await folder.make("unpacked");
+    await unpackByHand(lab, id, target);
+
+    const control = parseControlFile(await readFile(join(target, "global/pg_control")));
+    expect(control.checkpointLsn < info.endLsn).toBe(true);
   });
 
   it("is marked when a page on disk is damaged, with its file and block, and is complete all the same", async () => {
@@ -137,6 +176,23 @@ describe("what a base backup reads", () => {
     expect((await stat(join(lab.storeRoot, "pg1/base"))).isDirectory()).toBe(true);
   });
 });
+
+/** A session that lets something happen before or after its queries. */
+function around(
+  connection: SqlConnection,
+  happens: {
+    readonly before?: (sql: string) => Promise<void>;
+    readonly after?: (sql: string) => Promise<void>;
+  },
+): SqlConnection {
+  const query: SqlConnection["query"] = async (sql, ...rest) => {
+    await happens.before?.(sql);
+    const rows = await connection.query(sql, ...rest);
+    await happens.after?.(sql);
+    return rows as never;
+  };
+  return Object.assign(Object.create(connection) as SqlConnection, { query });
+}
 
 /** Names of the members of all parts in order. */
 async function everyName(folder: string): Promise<string[]> {

@@ -31,7 +31,25 @@ export interface OutsideFile {
   readonly source: string;
 }
 
-/** @throws EngineError `config` when the files are not here, `file-io` when they cannot be read. */
+/**
+ * Makes sure that the server's files are here, before anything is begun.
+ *
+ * @throws EngineError `config` when they are not, `file-io` when they cannot be read.
+ */
+export async function requireFilesHere(
+  connection: SqlConnection,
+  facts: ServerFacts,
+  deps: { readonly clock: Clock; readonly signal: AbortSignal },
+): Promise<void> {
+  await requireSameServer(connection, facts, await realDirectory(facts.dataDirectory), deps);
+}
+
+/**
+ * Finds everything that a backup reads. To be called with facts that were read after the backup's start: the WAL that a
+ * restore replays tells only of tablespaces made later.
+ *
+ * @throws EngineError as `requireFilesHere`.
+ */
 export async function openBackupSource(
   connection: SqlConnection,
   facts: ServerFacts,

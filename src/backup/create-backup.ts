@@ -13,7 +13,7 @@ import { describeArchiver, requireArchiving } from "./archiver-state.ts";
 import { lockServerForBackup, unlockServer } from "./backup-lock.ts";
 import { resolveOptions, type BackupOptions } from "./backup-options.ts";
 import { BackupRun } from "./backup-run.ts";
-import { openBackupSource } from "./backup-source.ts";
+import { requireFilesHere } from "./backup-source.ts";
 import { Progress, type BackupProgress } from "./progress.ts";
 import { markOf } from "./running-mark.ts";
 import { takeBackupId } from "./take-id.ts";
@@ -73,7 +73,7 @@ export async function createBackup(request: CreateBackupRequest): Promise<Backup
     const facts = await readServerFacts(connection);
     requireArchiving(facts);
     for (const repository of repositories) await claimRepository(repository, facts, signal);
-    const source = await openBackupSource(connection, facts, { clock, log: request.log, signal });
+    await requireFilesHere(connection, facts, { clock, signal });
     await warnOfArchiver(request);
     const mark = markOf(facts);
     const id = await takeBackupId(repositories, mark, { clock, signal });
@@ -84,7 +84,6 @@ export async function createBackup(request: CreateBackupRequest): Promise<Backup
       log: request.log.child({ backup: id }),
       progress,
       facts,
-      source,
       mark,
       id,
       stop,

@@ -1,12 +1,17 @@
 import { lstat, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { Clock } from "../common/clock.ts";
 import { fileError } from "../common/errors.ts";
 import type { ArchivePart } from "./archive-part.ts";
-import { readControlFile, type BackupSource, type OutsideFile } from "./backup-source.ts";
+import type { BackupSource, OutsideFile } from "./backup-source.ts";
 import { controlFilePath } from "./exclusions.ts";
 import type { OwnerNames } from "./owner-names.ts";
 import { fileMember } from "./tar-member.ts";
+
+export interface LastFiles {
+  /** As it was when all other files were copied, before the backup's end. */
+  readonly control: Buffer;
+  readonly label: { readonly text: string; readonly endTime: Date };
+}
 
 /**
  * Writes what must come after every other file: the control file, because a directory without one cannot be started;
@@ -16,16 +21,14 @@ import { fileMember } from "./tar-member.ts";
 export async function writeLastPart(
   part: ArchivePart,
   source: BackupSource,
-  label: { readonly text: string; readonly endTime: Date },
-  deps: { readonly names: OwnerNames; readonly clock: Clock; readonly signal: AbortSignal },
+  { control, label }: LastFiles,
+  names: OwnerNames,
 ): Promise<number> {
-  const { names, clock, signal } = deps;
-  const { bytes } = await readControlFile(source.dataDirectory, clock, signal);
   const controlStats = await lstat(join(source.dataDirectory, controlFilePath));
-  await part.addHeader(fileMember(controlFilePath, bytes.length, controlStats, names));
-  await part.addBytes(bytes);
-  await part.pad(bytes.length);
-  let fileBytes = bytes.length;
+  await part.addHeader(fileMember(controlFilePath, control.length, controlStats, names));
+  await part.addBytes(control);
+  await part.pad(control.length);
+  let fileBytes = control.length;
   for (const file of source.outsideFiles) fileBytes += await addOutsideFile(part, file, names);
 
   const labelBytes = Buffer.from(label.text, "utf8");
