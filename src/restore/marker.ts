@@ -16,6 +16,10 @@ import { EngineError, fileError, systemErrorCode } from "../common/errors.ts";
  *   4. `pg_control` in place      a whole restore, with a marker left over: it can be started, may have been, and so is
  *                                 never cleaned; the message says to remove the marker
  *   5. marker removed             a whole restore
+ *
+ * A tablespace's directory lies elsewhere, often where the backup says and so where another restore would put it too. While
+ * it is being filled it holds a mark of its own: another restore finds it in use, and what an unfinished restore meant to
+ * fill but somebody else did is not cleaned away.
  */
 
 export const markerName = ".tidemark-restore.json";
@@ -25,6 +29,8 @@ export const controlPath = "global/pg_control";
 
 const schema = z.object({
   format: z.literal(1),
+  /** Of this one restore; the tablespaces' directories carry it too. */
+  restoreId: z.string(),
   backup: z.string(),
   repository: z.string(),
   startedAt: z.string(),
@@ -33,6 +39,24 @@ const schema = z.object({
 });
 
 export type RestoreMarker = z.infer<typeof schema>;
+
+const tablespaceSchema = z.object({ format: z.literal(1), restoreId: z.string() });
+
+/** Marks the directory of a tablespace as being filled by this restore. */
+export async function writeTablespaceMark(directory: string, restoreId: string): Promise<void> {
+  await writeDurableFile(join(directory, markerName), `${JSON.stringify({ format: 1, restoreId })}\n`);
+}
+
+/** Which restore is filling a tablespace's directory; undefined when none says so. */
+export async function readTablespaceMark(directory: string): Promise<string | undefined> {
+  const text = await readIfThere(join(directory, markerName));
+  try {
+    return text === undefined ? undefined : tablespaceSchema.parse(JSON.parse(text)).restoreId;
+  } catch {
+    // Not a mark of ours, so no leave to delete.
+    return undefined;
+  }
+}
 
 export async function writeMarker(
   dataDirectory: string,
@@ -44,13 +68,8 @@ export async function writeMarker(
 /** Undefined when the directory has none (or does not exist). Throws `target-directory` when it cannot be understood. */
 export async function readMarker(dataDirectory: string): Promise<RestoreMarker | undefined> {
   const path = join(dataDirectory, markerName);
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (error) {
-    if (["ENOENT", "ENOTDIR"].includes(systemErrorCode(error) ?? "")) return undefined;
-    throw fileError("read", path, error);
-  }
+  const text = await readIfThere(path);
+  if (text === undefined) return undefined;
   try {
     return schema.parse(JSON.parse(text));
   } catch (cause) {
@@ -58,5 +77,14 @@ export async function readMarker(dataDirectory: string): Promise<RestoreMarker |
       cause,
       hint: "Look at the directory; if nobody needs it, remove it by hand.",
     });
+  }
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR"].includes(systemErrorCode(error) ?? "")) return undefined;
+    throw fileError("read", path, error);
   }
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { chmod, lchown, mkdir, rename, rm, symlink } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { dirname, join, resolve } from "node:path";
@@ -11,7 +12,7 @@ import { describeRepository, type Repository } from "../repository/repository.ts
 import type { RestorePart } from "./backup-parts.ts";
 import { checkBackupLabel, checkControlFile } from "./check-restored.ts";
 import { requireDiskSpace, spaceNeeds } from "./disk-space.ts";
-import { controlPath, heldControlPath, markerName, writeMarker } from "./marker.ts";
+import { controlPath, heldControlPath, markerName, writeMarker, writeTablespaceMark } from "./marker.ts";
 import { neededDirectories, placeInDataDirectory, placeInTablespace } from "./members.ts";
 import type { RestorePlan } from "./plan-restore.ts";
 import { writeRestoredSettings, type RecoveryOptions } from "./restored-settings.ts";
@@ -74,7 +75,9 @@ export async function runRestore(options: RestoreOptions): Promise<RestoreResult
   const tablespaces = await checkBeforeWriting(dataDirectory, options);
   const place = placesOf(dataDirectory, tablespaces);
   await prepareDirectories([dataDirectory], options.owner);
+  const restoreId = randomUUID();
   await writeMarker(dataDirectory, {
+    restoreId,
     backup: backup.id,
     repository: describeRepository(repository),
     startedAt: new Date().toISOString(),
@@ -82,6 +85,7 @@ export async function runRestore(options: RestoreOptions): Promise<RestoreResult
   });
   faultPoint("restore:marker-written");
   await prepareDirectories(linked(tablespaces), options.owner);
+  for (const directory of linked(tablespaces)) await writeTablespaceMark(directory, restoreId);
   log.info("restoring a base backup", {
     backup: backup.id,
     path: dataDirectory,
@@ -117,7 +121,7 @@ export async function runRestore(options: RestoreOptions): Promise<RestoreResult
 
   report.enter("sync");
   await syncFileSystems([dataDirectory, ...linked(tablespaces)], signal);
-  await commitRestore(dataDirectory);
+  await commitRestore(dataDirectory, linked(tablespaces));
   report.enter("done");
   const all = [...writers.values()];
   const result: RestoreResult = {
@@ -226,14 +230,16 @@ async function linkTablespaces(
 }
 
 /** The last steps, each durable before the next: `marker.ts` says what a crash between them leaves. */
-async function commitRestore(dataDirectory: string): Promise<void> {
+async function commitRestore(dataDirectory: string, tablespaces: readonly string[]): Promise<void> {
   try {
     faultPoint("restore:before-control");
     await rename(join(dataDirectory, heldControlPath), join(dataDirectory, controlPath));
     await syncDirectory(join(dataDirectory, "global"));
     faultPoint("restore:control-written");
-    await rm(join(dataDirectory, markerName));
-    await syncDirectory(dataDirectory);
+    for (const directory of [...tablespaces, dataDirectory]) {
+      await rm(join(directory, markerName), { force: true });
+      await syncDirectory(directory);
+    }
   } catch (error) {
     throw fileError("finish the restore in", dataDirectory, error);
   }

@@ -1,5 +1,6 @@
 import { open, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { throwIfAborted } from "../common/abort.ts";
 import { fileError } from "../common/errors.ts";
 import { runProgram } from "../postgres/server-process.ts";
 
@@ -23,6 +24,7 @@ export async function syncFileSystems(directories: readonly string[], signal?: A
       () => false,
     ));
   if (synced) return;
+  throwIfAborted(signal);
   for (const directory of directories) await syncTree(directory);
 }
 

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { requireDiskSpace, spaceNeeds } from "./disk-space.ts";
-import { controlPath, heldControlPath, markerName, writeMarker } from "./marker.ts";
+import { controlPath, heldControlPath, markerName, writeMarker, writeTablespaceMark } from "./marker.ts";
 import {
   cleanUnfinishedRestore,
   requireEmptyDataDirectory,
@@ -23,7 +23,9 @@ async function unfinished(home: string) {
   await mkdir(join(space, "PG_17_202406281/5"), { recursive: true });
   await writeFile(join(data, heldControlPath), "control");
   await symlink(space, join(data, "pg_tblspc/16384"));
+  await writeTablespaceMark(space, "r1");
   await writeMarker(data, {
+    restoreId: "r1",
     backup: "20261121T090727",
     repository: "/srv/backup/main",
     startedAt: "2026-11-21T12:00:00.000Z",
@@ -70,6 +72,20 @@ test("an unfinished restore is recognised and cleaned, with its tablespaces, but
   expect(await cleanUnfinishedRestore(data)).toBe(true);
   expect(await readdir(data)).toEqual([]);
   expect(await readdir(space)).toEqual(["somebody's"]);
+});
+
+test("a tablespace's directory that was never reached is left to whoever has filled it since", async () => {
+  await using home = await temporary();
+  const { data, space } = await unfinished(home.path);
+  await rm(join(space, markerName));
+
+  expect(await cleanUnfinishedRestore(data)).toBe(true);
+  expect(await readdir(space)).toEqual(["PG_17_202406281"]);
+
+  const again = await unfinished(home.path);
+  await writeTablespaceMark(space, "r2");
+  expect(await cleanUnfinishedRestore(again.data)).toBe(true);
+  expect((await readdir(space)).sort()).toEqual([markerName, "PG_17_202406281"]);
 });
 
 test("a restore that only kept its mark is never cleaned, since its server may have run for years", async () => {

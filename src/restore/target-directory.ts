@@ -2,7 +2,7 @@ import { lstat, readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { syncDirectory } from "../common/durable-file.ts";
 import { EngineError, fileError, systemErrorCode } from "../common/errors.ts";
-import { controlPath, markerName, readMarker } from "./marker.ts";
+import { controlPath, markerName, readMarker, readTablespaceMark } from "./marker.ts";
 
 /**
  * Throws `target-directory` unless the data directory is absent or empty. What a killed restore left is named as such:
@@ -72,9 +72,11 @@ export async function cleanUnfinishedRestore(directory: string): Promise<boolean
   }
   if (await exists(join(dataDirectory, controlPath))) throw finishedButMarked(dataDirectory, marker.backup);
   for (const tablespace of marker.tablespaceDirectories) {
+    // Never reached by this restore, so that another one, or a live server, may have moved in since.
+    if ((await readTablespaceMark(tablespace)) !== marker.restoreId) continue;
     // A tablespace's archive holds nothing but this; whatever else is there by now came from somebody else.
     const ours = (await namesIn(tablespace)).filter((name) => /^PG_\d+_\d+$/.test(name));
-    for (const name of ours) await remove(join(tablespace, name));
+    for (const name of [...ours, markerName]) await remove(join(tablespace, name));
   }
   for (const name of names) {
     if (name !== markerName) await remove(join(dataDirectory, name));
