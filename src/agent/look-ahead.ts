@@ -244,7 +244,13 @@ export class LookAhead {
         new EngineError("wal-timeout", `WAL file "${entry.file.name}" is not everywhere yet`)
       );
     }
-    await this.#acknowledge(entry, report);
+    try {
+      await this.#acknowledge(entry, report);
+    } catch (error) {
+      // Nothing is left to push, so without this nothing would ever be tried again: the next turn compares and writes anew.
+      this.backlog.reopen(entry);
+      throw error;
+    }
     return undefined;
   }
 
