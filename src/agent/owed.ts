@@ -1,8 +1,9 @@
 import { readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { systemClock, type Clock } from "../common/clock.ts";
 import { writeDurableFile } from "../common/durable-file.ts";
-import { EngineError, isEngineError, systemErrorCode } from "../common/errors.ts";
+import { describeError, EngineError, isEngineError, systemErrorCode } from "../common/errors.ts";
 import type { Log } from "../common/log.ts";
 import { fetchWal } from "../archive/fetch-wal.ts";
 import type { ArchiveTarget } from "../archive/archive-target.ts";
@@ -33,6 +34,8 @@ const schema = z.object({
 export class OwedBook {
   readonly #spool: Spool;
   #known: Map<string, Owed> | undefined;
+  /** Files that cannot be had or are refused, and when to try again. */
+  readonly #resting = new Map<string, number>();
 
   constructor(spool: Spool) {
     this.#spool = spool;
@@ -48,6 +51,7 @@ export class OwedBook {
     if (owed.repositories.length === 0) {
       await rm(path, { force: true });
       known.delete(owed.file.name);
+      this.#resting.delete(owed.file.name);
       return;
     }
     const { sizeBytes, mtimeNs, repositories } = owed;
@@ -56,6 +60,15 @@ export class OwedBook {
       `${JSON.stringify({ sizeBytes, mtimeNs: mtimeNs.toString(), repositories })}\n`,
     );
     known.set(owed.file.name, owed);
+  }
+
+  /** Leaves a file alone until then, on the scale of `isResting`. It stays owed. */
+  rest(name: string, untilMs: number): void {
+    this.#resting.set(name, untilMs);
+  }
+
+  isResting(name: string, nowMs: number): boolean {
+    return (this.#resting.get(name) ?? nowMs) > nowMs;
   }
 
   async #load(): Promise<Map<string, Owed>> {
@@ -84,15 +97,22 @@ export interface HealOptions {
   /** Whether a repository may be tried now. */
   readonly isAvailable: (repository: string) => boolean;
   readonly onOutcome: (repository: string, error: EngineError | undefined) => void;
+  readonly clock?: Clock;
 }
+
+/** How long a file is left alone that nobody has any more, or that is refused: no fault of a repository. */
+const hopelessRestMs = 600_000;
 
 /**
  * Brings what is owed to the repositories that were down: from pg_wal while the file is still there, else from another
- * repository. One round over everything owed; a repository that fails is left alone for the rest of the round.
+ * repository. One round over everything owed; a repository that is down is left alone for the rest of the round. A file
+ * that cannot be brought there for reasons of its own holds up no other.
  */
 export async function healOwed(options: HealOptions, signal?: AbortSignal): Promise<void> {
+  const clock = options.clock ?? systemClock;
   const down = new Set<string>();
   for (const owed of await options.book.all()) {
+    if (options.book.isResting(owed.file.name, clock.monotonicMs())) continue;
     // A repository that was taken out of the configuration is owed nothing.
     const targets = options.targets.filter(
       ({ repository }) =>
@@ -103,8 +123,10 @@ export async function healOwed(options: HealOptions, signal?: AbortSignal): Prom
     const configured = new Set(options.targets.map(({ repository }) => repository.name));
     const stillOwed = new Set(owed.repositories.filter((name) => configured.has(name)));
     if (targets.length > 0) {
-      for (const failed of await healOne(options, owed, targets, signal)) down.add(failed);
-      for (const { repository } of targets) if (!down.has(repository.name)) stillOwed.delete(repository.name);
+      const outcome = await healOne(options, owed, targets, signal);
+      for (const name of outcome.down) down.add(name);
+      for (const name of outcome.paid) stillOwed.delete(name);
+      if (outcome.isHopeless) options.book.rest(owed.file.name, clock.monotonicMs() + hopelessRestMs);
     }
     if (stillOwed.size < owed.repositories.length) {
       await options.book.write({ ...owed, repositories: [...stillOwed] });
@@ -112,13 +134,21 @@ export async function healOwed(options: HealOptions, signal?: AbortSignal): Prom
   }
 }
 
-/** The names of the targets that failed. */
+interface Healed {
+  /** Repositories that have the file now. */
+  readonly paid: readonly string[];
+  /** Repositories that cannot be asked just now, or whose source cannot. */
+  readonly down: readonly string[];
+  /** What failed is the file's own: waiting helps little. */
+  readonly isHopeless: boolean;
+}
+
 async function healOne(
   options: HealOptions,
   owed: Owed,
   targets: readonly ArchiveTarget[],
   signal?: AbortSignal,
-): Promise<readonly string[]> {
+): Promise<Healed> {
   const { context, expected, log } = options;
   try {
     const path = (await localPath(options, owed)) ?? (await fetchBack(options, owed, signal));
@@ -130,18 +160,32 @@ async function healOne(
       ...(signal ? { signal } : {}),
     });
     await rm(join(options.spool.heal, owed.file.name), { force: true });
-    return report.outcomes.flatMap((outcome) => {
+    const paid: string[] = [];
+    const down: string[] = [];
+    let isHopeless = false;
+    for (const outcome of report.outcomes) {
       options.onOutcome(outcome.repository, outcome.kind === "failed" ? outcome.error : undefined);
-      return outcome.kind === "failed" ? [outcome.repository] : [];
-    });
+      if (outcome.kind !== "failed") paid.push(outcome.repository);
+      else if (outcome.error.code !== "wal-conflict") down.push(outcome.repository);
+      else {
+        isHopeless = true;
+        warnUnpaid(log, owed, outcome.error);
+      }
+    }
+    return { paid, down, isHopeless };
   } catch (error) {
     if (isEngineError(error, "aborted")) throw error;
-    log.warn("could not bring a WAL file to a repository that is without it", {
-      segment: owed.file.name,
-      error: error instanceof Error ? error.message : String(error),
-    });
-    return targets.map(({ repository }) => repository.name);
+    warnUnpaid(log, owed, error);
+    const isHopeless = isEngineError(error) && !error.retryable && !error.code.startsWith("store-");
+    return { paid: [], down: isHopeless ? [] : targets.map(({ repository }) => repository.name), isHopeless };
   }
+}
+
+function warnUnpaid(log: Log, owed: Owed, error: unknown): void {
+  log.warn("could not bring a WAL file to a repository that is without it", {
+    segment: owed.file.name,
+    error: describeError(error),
+  });
 }
 
 /** The file in pg_wal, while it is still the one that was acknowledged. */

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { access, readdir, readFile, rm, stat, utimes } from "node:fs/promises";
+import { access, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { fetchWalFile } from "../archive/wal-file.ts";
@@ -106,6 +106,26 @@ describe("the agent", () => {
     expect(outcome.stderr).toContain(`refused WAL segment "${name}": it was written by system 5`);
     const status = await agentStatus(agent);
     expect(status).toMatchObject({ waitingFiles: 1, refused: [{ name, code: "wal-refused" }] });
+  });
+
+  test("writes an acknowledgement later that it could not write at first", async () => {
+    const cluster = await fakeCluster();
+    const agent = await startAgent({
+      dataDirectory: cluster.dataDirectory,
+      targets: [targetOf(await temporaryStore())],
+    });
+    await rename(join(agent.spoolRoot, "ack"), join(agent.spoolRoot, "away"));
+    await cluster.finish({ name });
+    await eventually(async () =>
+      expect((await agentStatus(agent)).lastFailure).toMatchObject({ error: { code: "file-io" } }),
+    );
+
+    await rename(join(agent.spoolRoot, "away"), join(agent.spoolRoot, "ack"));
+
+    await eventually(async () => expect(await acksOf(agent.spoolRoot)).toEqual([name]));
+    expect(await archiveCommand(agent.archiveCommand, cluster.dataDirectory, name)).toMatchObject({
+      code: 0,
+    });
   });
 
   test("does not write into the archive of another system", async () => {
@@ -247,6 +267,34 @@ describe("several repositories", () => {
       expect((await agentStatus(next)).repositories.map(({ owedFiles }) => owedFiles)).toEqual([0, 0]),
     );
     expect((await stored(bad, name))?.equals(content)).toBe(true);
+  });
+
+  test("what is owed and cannot be had any more holds up nothing else that is owed", async () => {
+    const [good, bad] = [await temporaryStore(), switchedStore(await temporaryStore())];
+    bad.isDown = true;
+    const cluster = await fakeCluster();
+    const names = [3, 4, 5].map((number) => segmentName(number));
+    for (const each of names) await cluster.finish({ name: each });
+    const agent = await startAgent({
+      dataDirectory: cluster.dataDirectory,
+      targets: [targetOf(good, "good"), targetOf(bad, "bad")],
+      policy: 1,
+    });
+    await eventually(async () => expect(await acksOf(agent.spoolRoot)).toEqual(names));
+    for (const each of names) {
+      await cluster.done(each);
+      await rm(join(cluster.walDirectory, each));
+    }
+    // The oldest one has expired where it was.
+    await good.delete([`pg1/wals/${name.slice(0, 16)}/${name}.zst`]);
+
+    bad.isDown = false;
+
+    await eventually(async () =>
+      expect((await agentStatus(agent)).repositories.map(({ owedFiles }) => owedFiles)).toEqual([0, 1]),
+    );
+    expect(await stored(bad, names[1]!)).toBeDefined();
+    expect(await stored(bad, names[2]!)).toBeDefined();
   });
 });
 
