@@ -1,10 +1,34 @@
-import { readFile, rm, utimes } from "node:fs/promises";
-import { EngineError } from "../common/errors.ts";
+import { readFile, rm, stat, utimes } from "node:fs/promises";
+import { EngineError, systemErrorCode } from "../common/errors.ts";
 import { isListening, readAgentState } from "./agent-client.ts";
 import { writeSpoolFile, type Spool } from "./spool.ts";
 
 /** How often a living agent touches `agent.pid`; the waiting scripts rely on a few seconds. */
 const heartbeatMs = 1000;
+
+/** A process that has not touched its file for so long is taken for dead, or for hung. */
+const heartbeatLimitMs = 5000;
+
+/** Whether the process that wrote this file (`startHeartbeat`) still lives and touches it. */
+export async function isBeating(pidFile: string): Promise<boolean> {
+  try {
+    const { mtimeMs } = await stat(pidFile);
+    // Either way: a clock that was set back must not make a dead process live for hours.
+    if (Math.abs(Date.now() - mtimeMs) >= heartbeatLimitMs) return false;
+    const pid = Number((await readFile(pidFile, "utf8")).trim());
+    return pid > 0 && isRunning(pid);
+  } catch {
+    return false;
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return systemErrorCode(error) === "EPERM";
+  }
+}
 
 /** Throws `locked` when an agent serves this spool: its socket takes connections, which the kernel ends with its process. */
 export async function requireUnlocked(spool: Spool): Promise<void> {

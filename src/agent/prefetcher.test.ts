@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { pushOnce, temporaryFolder, testRepository, writeWal } from "../archive/testing/archive-bench.ts";
@@ -124,6 +124,43 @@ describe("prefetching", () => {
     expect(await restore(names[0]!)).toBe(0);
     expect(await restore(names[1]!)).toBe(150);
     expect(await ready()).toEqual([]);
+  });
+
+  test("is the only one in its folder, whose files another would take away", async () => {
+    const { prefetcher, root } = await serve(await temporaryStore());
+    const another = async () =>
+      startPrefetcher({
+        root,
+        repositories: [],
+        walSegmentSizeBytes: mib,
+        fetchCommand: ["false"],
+        log: silentLog,
+        leaveScript: true,
+      });
+
+    await expect(another()).rejects.toMatchObject({ code: "locked" });
+    expect(await readdir(root)).toContain("ready");
+    await prefetcher[Symbol.asyncDispose]();
+    await using next = await another();
+    expect(next.idleMs()).toBeGreaterThanOrEqual(0);
+    expect(await readdir(root)).toContain("ready");
+  });
+
+  test("takes over from one that was killed", async () => {
+    const root = join(await temporaryFolder(), ".prefetch");
+    await mkdir(root);
+    // No process has this number: it is beyond what Linux gives.
+    await writeFile(join(root, "agent.pid"), "4194305\n");
+
+    await using prefetcher = await startPrefetcher({
+      root,
+      repositories: [],
+      walSegmentSizeBytes: mib,
+      fetchCommand: ["false"],
+      log: silentLog,
+    });
+    expect(prefetcher.idleMs()).toBeGreaterThanOrEqual(0);
+    expect(await readdir(root)).toContain("ready");
   });
 
   test("removes its folder at the end; a recovery that still asks is stopped", async () => {

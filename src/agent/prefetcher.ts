@@ -9,7 +9,7 @@ import { fetchWal, type FetchOutcome } from "../archive/fetch-wal.ts";
 import type { SystemIdentifier } from "../postgres/system-identifier.ts";
 import { parseWalFileName, type WalFileName } from "../postgres/wal-file-name.ts";
 import type { Repository } from "../repository/repository.ts";
-import { startHeartbeat } from "./agent-lock.ts";
+import { isBeating, startHeartbeat } from "./agent-lock.ts";
 import { restoreScript } from "./archive-script.ts";
 import { spoolOwnerFor } from "./local-system.ts";
 import { PrefetchWindow, windowSegments } from "./prefetch-window.ts";
@@ -53,25 +53,30 @@ const retryMs = 1000;
  * Serves one server in recovery: answers its `restore_command` and fetches the segments it will ask for next, so that the
  * command is a rename. Disposing ends it and removes its folder; after that the restore command exits with 150, which
  * stops a recovery that still asks, as it must.
+ *
+ * @throws EngineError `locked` when another process serves this folder: what lies in it is in use.
  */
 export async function startPrefetcher(given: PrefetcherOptions): Promise<Prefetcher> {
   const root = resolve(given.root);
   const owner = given.owner ?? (await spoolOwnerFor(dirname(root)));
   const options = owner === undefined ? given : { ...given, owner };
-  const folders = ["ready", "want", "absent", "failed"].map((name) => join(root, name));
-  // What an earlier run left is not to be trusted: it may be of another server. The script stays until it is replaced:
-  // a restore command may be about to run it. So do requests, which are answered anew.
-  for (const folder of folders.filter((name) => !name.endsWith("want")))
-    await rm(folder, { recursive: true, force: true });
-  await makePrivateFolders([root, ...folders], options.owner);
-  const script = join(root, "restore.sh");
-  await writeSpoolFile(script, restoreScript({ root, fallbackCommand: options.fetchCommand }), {
-    owner: options.owner,
-  });
-  await chmod(script, 0o700);
-  const heartbeat = await startHeartbeat(join(root, "agent.pid"), options.owner, () =>
+  await makePrivateFolders([root], options.owner);
+  const pidFile = join(root, "agent.pid");
+  if (await isBeating(pidFile)) {
+    throw new EngineError("locked", `another process prefetches into "${root}"`, {
+      hint: "Stop it first, or leave the fetching to it.",
+    });
+  }
+  // First of all, so that a process that starts a moment later sees it.
+  const heartbeat = await startHeartbeat(pidFile, options.owner, () =>
     options.log.error("another process prefetches into the same folder", { path: root }),
   );
+  try {
+    await prepareFolder(root, options);
+  } catch (error) {
+    await heartbeat[Symbol.asyncDispose]();
+    throw error;
+  }
   const service = new PrefetchService(root, options);
   service.start();
   return {
@@ -85,6 +90,19 @@ export async function startPrefetcher(given: PrefetcherOptions): Promise<Prefetc
       else await rm(root, { recursive: true, force: true });
     },
   };
+}
+
+async function prepareFolder(root: string, options: PrefetcherOptions): Promise<void> {
+  const { owner } = options;
+  const folders = ["ready", "want", "absent", "failed"].map((name) => join(root, name));
+  // What an earlier run left is not to be trusted: it may be of another server. The script stays until it is replaced:
+  // a restore command may be about to run it. So do requests, which are answered anew.
+  for (const folder of folders.filter((name) => !name.endsWith("want")))
+    await rm(folder, { recursive: true, force: true });
+  await makePrivateFolders(folders, owner);
+  const script = join(root, "restore.sh");
+  await writeSpoolFile(script, restoreScript({ root, fallbackCommand: options.fetchCommand }), { owner });
+  await chmod(script, 0o700);
 }
 
 class PrefetchService {

@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { startPrefetcher } from "../../agent/prefetcher.ts";
 import { prefetchRootOf } from "../../agent/shell-text.ts";
 import { systemClock } from "../../common/clock.ts";
+import { systemErrorCode } from "../../common/errors.ts";
 import { openContext, type CommandContext } from "../context.ts";
 import { readControlFile } from "../local-server.ts";
 import type { RepositoryOptions } from "../options.ts";
@@ -42,10 +43,16 @@ async function prefetch(
   }
 }
 
-/** PostgreSQL removes the file when it ends recovery. */
+/** PostgreSQL removes both files when it ends recovery, or is promoted. What cannot be looked at counts as there. */
 async function isRecovering(dataDirectory: string): Promise<boolean> {
-  return access(join(dataDirectory, "recovery.signal")).then(
-    () => true,
-    () => false,
+  const signals = ["recovery.signal", "standby.signal"].map((name) => join(dataDirectory, name));
+  const found = await Promise.all(
+    signals.map(async (path) =>
+      access(path).then(
+        () => true,
+        (error: unknown) => systemErrorCode(error) !== "ENOENT",
+      ),
+    ),
   );
+  return found.includes(true);
 }
