@@ -259,3 +259,25 @@ describe("lists", () => {
     });
   });
 });
+
+describe("a listing", () => {
+  test("that stops in its midst is no short list", async () => {
+    const store = await scripted(() => ({
+      body: "<ListBucketResult><Name>b</Name><IsTruncated>true</IsTruncated><Contents><Key>a</Key><Size>1</Size></Contents></ListBucketResult>",
+    }));
+
+    await expect(Array.fromAsync(store.list(""))).rejects.toMatchObject({
+      code: "store-unavailable",
+      message: expect.stringContaining("not how to go on") as string,
+    });
+  });
+
+  test("that is a proxy's web page is no empty list", async () => {
+    const store = await scripted(() => ({ body: "<html><body><p>Down for maintenance</p></body></html>" }));
+
+    await expect(Array.fromAsync(store.list("wals/"))).rejects.toMatchObject({
+      code: "store-unavailable",
+      message: 'could not list "wals/" in s3://b: the answer is no list',
+    });
+  });
+});

@@ -35,6 +35,8 @@ export async function* listObjects(
           options.signal,
         ),
     );
+    // Web pages of proxies and portals are well-formed answers too, and an empty list would say "absent".
+    if (page.Name === undefined && page.IsTruncated === undefined) throw notAList(session, prefix);
     for (const entry of pageEntries(session, page)) {
       const name = entry.kind === "object" ? entry.key : entry.prefix;
       // Servers differ on whether a common prefix that begins before startAfter is listed again.
@@ -43,7 +45,30 @@ export async function* listObjects(
       yield entry;
     }
     token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
+    if (page.IsTruncated === true && token === undefined) throw cutShort(session, prefix);
   } while (token !== undefined);
+}
+
+/** A list that stops in its midst must not be taken for a whole one: what it leaves out would count as absent. */
+function cutShort(session: S3Session, prefix: string): EngineError {
+  return new EngineError(
+    "store-unavailable",
+    `could not list "${prefix}" in ${session.url}: the server says that there is more, but not how to go on`,
+    {
+      retryable: false,
+      hint: "It probably does not know ListObjectsV2; a newer version of the server does.",
+    },
+  );
+}
+
+function notAList(session: S3Session, prefix: string): EngineError {
+  return new EngineError(
+    "store-unavailable",
+    `could not list "${prefix}" in ${session.url}: the answer is no list`,
+    {
+      hint: "A proxy between here and the store may be answering in its place; check the endpoint.",
+    },
+  );
 }
 
 function pageEntries(session: S3Session, page: ListObjectsV2CommandOutput): ListEntry[] {
