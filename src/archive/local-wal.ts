@@ -4,7 +4,7 @@ import { EngineError, fileError } from "../common/errors.ts";
 import { kib, mib } from "../common/units.ts";
 import { parseBackupLabel } from "../postgres/backup-label.ts";
 import type { SystemIdentifier } from "../postgres/system-identifier.ts";
-import { parseTimelineHistory } from "../postgres/timeline-history.ts";
+import { parseTimelineHistory, type TimelineHistory } from "../postgres/timeline-history.ts";
 import { checkSegmentHeader, parseWalPageHeader } from "../postgres/wal-page-header.ts";
 import type { WalFileName } from "../postgres/wal-file-name.ts";
 
@@ -21,7 +21,7 @@ export const textFileLimitBytes = mib;
 export function checkWalText(file: WalFileName, bytes: Uint8Array): void {
   try {
     const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("utf8");
-    if (file.kind === "history") parseTimelineHistory(file.timeline, text);
+    if (file.kind === "history") requireAncestors(parseTimelineHistory(file.timeline, text));
     if (file.kind === "backup-label") parseBackupLabel(text);
   } catch (cause) {
     throw new EngineError("wal-refused", `refused WAL file "${file.name}": it does not have its form`, {
@@ -30,6 +30,11 @@ export function checkWalText(file: WalFileName, bytes: Uint8Array): void {
       details: { segment: file.name },
     });
   }
+}
+
+/** PostgreSQL writes a history file for a timeline that has a parent; one that names none was cut. */
+function requireAncestors({ entries }: TimelineHistory): void {
+  if (entries.length === 0) throw new EngineError("postgres-format", "it names no parent timeline");
 }
 
 /** Checks the first bytes of a segment or partial segment against its name, size and system. Throws `wal-refused`. */
