@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import type { CodecName } from "../codec/codec.ts";
-import { codecNamed } from "../codec/codecs.ts";
+import { codecNamed, requireLevel } from "../codec/codecs.ts";
 import { EngineError } from "../common/errors.ts";
 import { gib } from "../common/units.ts";
 import { isBackupId } from "../repository/backup-id.ts";
@@ -53,6 +53,7 @@ export function resolveOptions(options: BackupOptions): ResolvedOptions {
       hint: "Choose zstd, gzip, lz4, snappy or none.",
     });
   }
+  requireLevel(codec, options.level);
   return {
     name: options.name === undefined ? undefined : checkName(options.name),
     tags: options.tags ?? {},

@@ -1,5 +1,5 @@
 import type { ArchiveTarget } from "../archive/archive-target.ts";
-import { codecNamed } from "../codec/codecs.ts";
+import { codecNamed, requireLevel } from "../codec/codecs.ts";
 import { EngineError } from "../common/errors.ts";
 import type { CommandContext } from "./context.ts";
 
@@ -15,6 +15,7 @@ export function archiveTargets(
     });
   }
   const level = flags.level ?? context.config.wal?.level;
+  requireLevel(codec.name, level);
   return context.repositories.map((repository) => ({
     repository,
     codec: codec.name,

@@ -1,4 +1,4 @@
-import { CommanderError } from "commander";
+import { CommanderError, type Command } from "commander";
 import { EngineError, describeError } from "../common/errors.ts";
 import { exitStatusFor, type ExitTable } from "./exit-status.ts";
 import { formatJson } from "./output.ts";
@@ -20,10 +20,14 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(0);
   });
+  const program = createProgram(stop.signal);
   try {
-    await createProgram(stop.signal).parseAsync([...argv]);
+    await program.parseAsync([...argv]);
   } catch (error) {
-    process.exitCode = reportFailure(error, argv);
+    // Help and version were asked for.
+    if (error instanceof CommanderError && error.exitCode === 0) return;
+    const failure = error instanceof CommanderError ? usageError(error, helpFor(program, argv)) : error;
+    process.exitCode = reportFailure(failure, argv);
   } finally {
     process.off("SIGINT", onSignal);
     process.off("SIGTERM", onSignal);
@@ -31,12 +35,37 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
 }
 
 function reportFailure(error: unknown, argv: readonly string[]): number {
-  if (error instanceof CommanderError)
-    return error.exitCode === 0 ? 0 : exitStatusFor(new EngineError("usage", error.message), tableFor(argv));
   const status = exitStatusFor(error, tableFor(argv));
   if (wantsJson(argv)) process.stderr.write(formatJson({ error: errorJson(error, status) }));
   else process.stderr.write(errorText(error));
   return status;
+}
+
+/** What commander says of a command line it does not understand, in our form. */
+function usageError({ code, message }: CommanderError, help: string): EngineError {
+  // A group of commands without its command: commander has printed its help, and "(outputHelp)" is all that it says.
+  if (code === "commander.help") {
+    return new EngineError("usage", "no command is given", { hint: `See "${help}".` });
+  }
+  const [problem = "", guess] = message.replace(/^error: /, "").split("\n");
+  const guessed = /^\(Did you mean (.*)\?\)$/.exec(guess ?? "")?.[1];
+  const fact = problem.replace(/'([^']*)'/g, '"$1"').replace(/\.$/, "");
+  return new EngineError("usage", fact, {
+    hint: guessed === undefined ? `See "${help}".` : `Did you mean ${guessed}? See "${help}".`,
+  });
+}
+
+/** The help of the command that was meant, as far as the words name one. */
+function helpFor(program: Command, argv: readonly string[]): string {
+  const words = ["tidemark"];
+  let { commands } = program;
+  for (const word of argv.slice(2)) {
+    const command = commands.find((candidate) => candidate.name() === word);
+    if (command === undefined) break;
+    words.push(word);
+    ({ commands } = command);
+  }
+  return `${words.join(" ")} --help`;
 }
 
 /** `wal fetch` is a `restore_command`: its exit statuses are read by PostgreSQL. */

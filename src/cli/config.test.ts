@@ -48,7 +48,7 @@ spoolDirectory: /var/spool/tidemark
     ["a misspelt nested key", "wal: { compresion: gzip }", /wal: .*compresion/],
     ["an unknown codec", "wal: { compression: rar }", /wal\.compression/],
     ["a repository without a URL", "repositories: [{ name: a }]", /repositories\.0\.url/],
-    ["broken YAML, with its line", "server: main\nwal: [", /line 2 is not valid YAML/],
+    ["broken YAML, with its line", "server: main\nwal: [", /is not valid YAML: line 2: /],
   ])("refuses %s, with its place", (_what, text, expected) => {
     expect(problem(text)).toMatch(expected);
   });

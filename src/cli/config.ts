@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { parse as parseYaml, YAMLParseError } from "yaml";
 import { z } from "zod";
-import { EngineError, systemErrorCode } from "../common/errors.ts";
+import { describeError, EngineError } from "../common/errors.ts";
 import { parseBytes } from "../common/units.ts";
 import { codecNames } from "../codec/codec.ts";
 
@@ -9,7 +9,17 @@ import { codecNames } from "../codec/codec.ts";
  * The configuration file: YAML, one server. Every value can be given on the command line as well; flags win. Unknown
  * keys are errors, because a misspelt key must not silently do nothing.
  */
-const size = z.union([z.number().int().positive(), z.string().transform((text) => parseBytes(text))]);
+const size = z.union([
+  z.number().int().positive(),
+  z.string().transform((text, context) => {
+    try {
+      return parseBytes(text);
+    } catch (error) {
+      context.addIssue(describeError(error));
+      return z.NEVER;
+    }
+  }),
+]);
 
 const repository = z.strictObject({
   /** What it is called in messages; `repo1`, `repo2`, … when left out. */
@@ -67,7 +77,7 @@ export async function readConfig(path: string): Promise<Config> {
   } catch (cause) {
     throw new EngineError(
       "config",
-      `could not read the configuration file "${path}": ${systemErrorCode(cause) ?? "error"}`,
+      `could not read the configuration file "${path}": ${describeError(cause)}`,
       {
         cause,
         hint: "Give its path with --config, or leave it out and use flags.",
@@ -81,18 +91,31 @@ export function parseConfig(text: string, path: string): Config {
   let value: unknown;
   try {
     value = parseYaml(text) ?? {};
-  } catch (cause) {
-    const where = cause instanceof YAMLParseError ? `, line ${cause.linePos?.[0].line ?? "?"}` : "";
-    throw new EngineError(
-      "config",
-      `"${path}"${where} is not valid YAML: ${cause instanceof Error ? cause.message.split("\n")[0] : ""}`,
-      { cause },
-    );
+  } catch (error) {
+    throw new EngineError("config", `"${path}" is not valid YAML: ${yamlProblem(error)}`, {
+      hint: "docs/configuration.md has a whole file to compare with.",
+    });
   }
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const problems = result.error.issues.map((issue) => `${issue.path.join(".") || "(top)"}: ${issue.message}`);
+  const problems = result.error.issues.map(describeIssue);
   throw new EngineError("config", `"${path}" is not a valid configuration: ${problems.join("; ")}`, {
-    hint: 'The keys and their meaning are in docs/configuration.md; "tidemark agent --help" has an example.',
+    hint: "The keys and their meaning are in docs/configuration.md.",
   });
+}
+
+/** The parser's first line, without the place that it adds behind; the place in front. */
+function yamlProblem(error: unknown): string {
+  if (!(error instanceof YAMLParseError)) return describeError(error);
+  const line = error.linePos?.[0].line ?? 1;
+  const problem = error.code === "MULTIPLE_DOCS" ? "a second document begins" : error.message.split("\n")[0];
+  return `line ${line}: ${problem?.replace(/ at line \d+, column \d+:?$/, "")}`;
+}
+
+function describeIssue(issue: z.core.$ZodIssue): string {
+  const place = issue.path.length === 0 ? "" : `${issue.path.join(".")}: `;
+  if (issue.code === "unrecognized_keys") return `${place}unknown key "${issue.keys.join('", "')}"`;
+  // Of a value that may have several forms, what is wrong with the last one says most.
+  const inner = issue.code === "invalid_union" ? issue.errors.at(-1)?.[0]?.message : undefined;
+  return place + (inner ?? issue.message).replace(/^Invalid (input|option): /, "");
 }

@@ -103,18 +103,22 @@ async function openRepositories(given: {
 }): Promise<Repository[]> {
   const { config, server, log, access, signal } = given;
   const repositories: Repository[] = [];
-  for (const [index, entry] of (config.repositories ?? []).entries()) {
-    const name = entry.name ?? `repo${index + 1}`;
-    if (repositories.some((other) => other.name === name)) {
-      throw new EngineError("config", `two repositories are called "${name}"`, {
-        hint: "Give each a name of its own.",
-      });
-    }
+  for (const { name, entry } of namedRepositories(config)) {
     const repositoryLog = log.child({ server, repository: name });
     const store = await openWrapped(entry, repositoryLog, access, signal);
     repositories.push({ name, server, store, log: repositoryLog });
   }
   return repositories;
+}
+
+/** Checked before any is opened: a mistake in the configuration is one whatever the stores say. */
+function namedRepositories({ repositories = [] }: Config) {
+  const named = repositories.map((entry, index) => ({ name: entry.name ?? `repo${index + 1}`, entry }));
+  const twice = named.find(({ name }, index) => named.findIndex((other) => other.name === name) !== index);
+  if (twice === undefined) return named;
+  throw new EngineError("config", `two repositories are called "${twice.name}"`, {
+    hint: "Give each a name of its own.",
+  });
 }
 
 async function openWrapped(

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { EngineError, fileError } from "../common/errors.ts";
+import { EngineError, fileError, systemErrorCode } from "../common/errors.ts";
 import { Secret } from "../common/log.ts";
 import { connect, type SqlConnection } from "../postgres/connection.ts";
 import { parseControlFile, type ControlFile } from "../postgres/control-file.ts";
@@ -22,13 +22,27 @@ export function findDataDirectory(options: ServerOptions, config: Config): strin
   return given === undefined ? undefined : resolve(given);
 }
 
-/** Reads `global/pg_control` of a data directory. Throws `file-io` or `postgres-format`. */
+/**
+ * Reads `global/pg_control` of a data directory. Throws `config` when it is none, `file-io` or `postgres-format`.
+ */
 export async function readControlFile(dataDirectory: string): Promise<ControlFile> {
   const path = join(dataDirectory, "global", "pg_control");
   const bytes = await readFile(path).catch((cause: unknown) => {
-    throw fileError("read", path, cause);
+    throw isAbsent(cause) ? notADataDirectory(dataDirectory) : fileError("read", path, cause);
   });
   return parseControlFile(bytes, path);
+}
+
+const isAbsent = (error: unknown): boolean => ["ENOENT", "ENOTDIR"].includes(systemErrorCode(error) ?? "");
+
+function notADataDirectory(path: string): EngineError {
+  return new EngineError(
+    "config",
+    `"${path}" is not a data directory: there is no "global/pg_control" in it`,
+    {
+      hint: "Name PostgreSQL's data directory with -D, postgres.dataDirectory in the configuration file, or PGDATA (in psql: SHOW data_directory).",
+    },
+  );
 }
 
 /**
@@ -44,8 +58,20 @@ export async function connectToServer(
   const common = { applicationName: "tidemark", signal };
   if (url !== undefined) return connect({ ...common, url: new Secret(url) });
   const dataDirectory = findDataDirectory(options, config);
-  const running = dataDirectory === undefined ? undefined : await readPostmasterFile(dataDirectory);
+  const running = dataDirectory === undefined ? undefined : await runningOn(dataDirectory);
   const database = process.env["PGDATABASE"] ?? "postgres";
   if (running?.socketDirectory === undefined) return connect({ ...common, database });
   return connect({ ...common, database, host: running.socketDirectory, port: running.port ?? 5432 });
+}
+
+/** What the server on a data directory says of itself; undefined when PGHOST says where to find it. */
+async function runningOn(dataDirectory: string): Promise<Awaited<ReturnType<typeof readPostmasterFile>>> {
+  await readControlFile(dataDirectory);
+  const running = await readPostmasterFile(dataDirectory);
+  if (running !== undefined || process.env["PGHOST"] !== undefined) return running;
+  throw new EngineError(
+    "postgres-failed",
+    `no server runs on "${dataDirectory}": there is no "postmaster.pid" in it`,
+    { hint: "Start PostgreSQL, or say with --connection where it is." },
+  );
 }

@@ -13,7 +13,8 @@ export function createProgram(signal: AbortSignal): Command {
     )
     .version(packageVersion(), "-V, --version")
     .exitOverride()
-    .showHelpAfterError("(tidemark --help shows the commands)")
+    // Reported with all other failures, in text or JSON.
+    .configureOutput({ outputError: () => undefined })
     .configureHelp({ showGlobalOptions: false });
 
   program

@@ -55,9 +55,8 @@ const plain = (target: RecoveryTarget): ParsedTarget => ({ target, notes: [] });
 function parseLsnFlag(text: string): ReturnType<typeof parseLsn> {
   try {
     return parseLsn(text);
-  } catch (cause) {
+  } catch {
     throw new EngineError("usage", `--to-lsn is "${text}", which is not an LSN`, {
-      cause,
       hint: "Write an LSN as PostgreSQL does, for example 16/B374D848.",
     });
   }
@@ -67,7 +66,7 @@ function parseLsnFlag(text: string): ReturnType<typeof parseLsn> {
 export function parseTimeline(text: string | undefined): "latest" | TimelineId {
   if (text === undefined || text === "latest") return "latest";
   if (/^\d{1,10}$/.test(text) && Number(text) >= 1 && Number(text) < 2 ** 32) return timelineId(Number(text));
-  throw new EngineError("usage", `--timeline is "${text}"`, {
+  throw new EngineError("usage", `--timeline is "${text}", which is no timeline`, {
     hint: 'Give a timeline as a number from 1 on, or "latest".',
   });
 }

@@ -1,5 +1,5 @@
 import { EngineError } from "../common/errors.ts";
-import { type Codec, codecNames } from "./codec.ts";
+import { type Codec, type CodecName, codecNames } from "./codec.ts";
 import { bzip2 } from "./bzip2.ts";
 import { gzip } from "./gzip.ts";
 import { lz4 } from "./lz4.ts";
@@ -16,6 +16,23 @@ export function codecNamed(name: string): Codec {
   if (codec !== undefined) return codec;
   throw new EngineError("usage", `there is no compression "${name}"`, {
     hint: `Write one of ${codecNames.join(", ")}.`,
+  });
+}
+
+/** Levels that can be written; codecs that are not here have one way only, and take any level for it. */
+const levels: Partial<Record<CodecName, readonly [lowest: number, highest: number]>> = {
+  gzip: [0, 9],
+  xz: [0, 9],
+  zstd: [-7, 22],
+};
+
+/** Throws `usage` for a level that the codec does not have. */
+export function requireLevel(codec: CodecName, level: number | undefined): void {
+  const [lowest, highest] = levels[codec] ?? [];
+  if (level === undefined || lowest === undefined || highest === undefined) return;
+  if (level >= lowest && level <= highest) return;
+  throw new EngineError("usage", `${codec} has no level ${level}`, {
+    hint: `Its levels are ${lowest} to ${highest}; left out, it is a fast one.`,
   });
 }
 

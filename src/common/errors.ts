@@ -48,11 +48,18 @@ export function systemErrorCode(error: unknown): string | undefined {
 export function describeError(error: unknown): string {
   const parts: string[] = [];
   for (let at = error; at !== undefined && at !== null && parts.length < 6;) {
-    const text = at instanceof Error ? at.message || at.name : JSON.stringify(at);
-    if (text !== "" && !parts.some((part) => part.includes(text))) parts.push(text);
+    const text = textOf(at);
+    const code = systemErrorCode(at) ?? text;
+    if (text !== "" && !parts.some((part) => part.includes(text) || part.includes(code))) parts.push(text);
     at = at instanceof Error ? at.cause : undefined;
   }
   return parts.join(": ");
+}
+
+/** Of Node's `ENOENT: no such file or directory, open '/x'` only the words: whoever wraps it names call and path. */
+function textOf(error: unknown): string {
+  if (!(error instanceof Error)) return JSON.stringify(error);
+  return /^E[A-Z0-9]+: ([^,]+), /.exec(error.message)?.[1] ?? (error.message || error.name);
 }
 
 /** Turns what a file-system call threw into an EngineError that names the path; EngineErrors pass unchanged. */
@@ -65,9 +72,7 @@ export function fileError(action: string, path: string, cause: unknown): EngineE
       hint: "Free some space on this file system, then run the same command again.",
     });
   }
-  return new EngineError("file-io", `could not ${action} "${path}": ${code ?? describeError(cause)}`, {
-    cause,
-  });
+  return new EngineError("file-io", `could not ${action} "${path}": ${describeError(cause)}`, { cause });
 }
 
 /** States what only a bug can break. */

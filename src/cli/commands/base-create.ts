@@ -1,5 +1,5 @@
 import { createBackup, type BackupResult } from "../../backup/create-backup.ts";
-import type { BackupOptions } from "../../backup/backup-options.ts";
+import { resolveOptions, type BackupOptions } from "../../backup/backup-options.ts";
 import type { BackupPhase } from "../../backup/progress.ts";
 import { codecNamed } from "../../codec/codecs.ts";
 import { systemClock } from "../../common/clock.ts";
@@ -33,6 +33,8 @@ export async function run(options: BaseCreateOptions, signal: AbortSignal): Prom
   const format = parseOutputFormat(options.output ?? "text");
   const config = await resolveConfig(options);
   const backupOptions = resolveBackupOptions(options, config);
+  // Their mistakes are said before anything is opened.
+  resolveOptions(backupOptions);
   await becomeServerUser(findDataDirectory(options, config));
   await using context = await openContext({ logLevel: "warn", ...options }, signal, "write");
   await using connection = await connectToServer(options, config, signal);

@@ -45,9 +45,8 @@ export function fileStoreError(action: string, root: string, cause: unknown): En
   return fileError(action, root, cause);
 }
 
-export function rootMissing(root: string, cause?: unknown): EngineError {
+export function rootMissing(root: string): EngineError {
   return new EngineError("store-missing", `directory "${root}" does not exist`, {
-    cause,
     hint: "Create it, or mount the file system it is on; a directory of backups is not created by guess.",
   });
 }

@@ -71,7 +71,7 @@ export async function openFileStore(options: FileStoreOptions): Promise<ObjectSt
     }
     return new FileStore(root, stats.dev, options);
   } catch (error) {
-    throw isAbsent(error) ? rootMissing(root, error) : fileStoreError("open the store", root, error);
+    throw isAbsent(error) ? rootMissing(root) : fileStoreError("open the store", root, error);
   }
 }
 
@@ -328,7 +328,7 @@ class FileStore implements ObjectStore {
       device = (await stat(this.#root)).dev;
     } catch (error) {
       throw isAbsent(error)
-        ? rootMissing(this.#root, error)
+        ? rootMissing(this.#root)
         : fileStoreError("look at the store", this.#root, error);
     }
     if (device === this.#device) return;
