@@ -4,6 +4,7 @@ import { stat } from "node:fs/promises";
 import { prefetchRootOf } from "../../agent/shell-text.ts";
 import { fetchWalFile } from "../../archive/wal-file.ts";
 import { EngineError } from "../../common/errors.ts";
+import type { Repository } from "../../repository/repository.ts";
 import { openContext } from "../context.ts";
 import type { RepositoryOptions } from "../options.ts";
 import { selfCommand } from "../self-command.ts";
@@ -31,8 +32,20 @@ export async function run(
     const partial = await fetchWalFile({ ...request, name: `${name}.partial` });
     if (partial.kind === "delivered") return;
   }
+  for (const repository of context.repositories) await requireBegun(repository, signal);
   const where = context.repositories.map(({ store }) => store.url).join(", ");
   throw new EngineError("wal-absent", `WAL file "${name}" of "${context.server}" is not in ${where}`);
+}
+
+/**
+ * "Absent" ends recovery, so it must not be said for a misspelt server name or path: a repository out of which somebody
+ * recovers holds something of that server. Throws `object-missing`.
+ */
+async function requireBegun({ store, server }: Repository, signal: AbortSignal): Promise<void> {
+  for await (const _entry of store.list(`${server}/`, { signal })) return;
+  throw new EngineError("object-missing", `there is nothing of server "${server}" in ${store.url}`, {
+    hint: "Are repository and server name right? Nothing was ever archived here under this name.",
+  });
 }
 
 /** A living prefetcher touches its file every second. */
