@@ -85,6 +85,22 @@ describe("the walk over a data directory", () => {
     ]);
   });
 
+  it("leaves out an unlogged relation that is made while the walk is in its directory", () => {
+    for (const name of ["1", "2", "3"]) put(`base/5/${name}`);
+    const seen: string[] = [];
+
+    for (const { kind, path } of walkTree(dataRoot(), log)) {
+      if (kind !== "file") continue;
+      // Once in the directory, the two others turn out to be unlogged.
+      if (seen.length === 0) {
+        for (const name of ["1", "2", "3"]) if (path !== `base/5/${name}`) put(`base/5/${name}_init`);
+      }
+      if (!path.endsWith("_init")) seen.push(path);
+    }
+
+    expect(seen).toHaveLength(1);
+  });
+
   it("skips links to tablespaces, pipes, and directories with an archive of their own; keeps tablespaces in place", () => {
     mkdirSync(join(root, "pg_tblspc"));
     symlinkSync("/srv/space", join(root, "pg_tblspc/16384"));

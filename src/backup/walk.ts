@@ -1,4 +1,4 @@
-import { lstatSync, opendirSync, readlinkSync, statSync, type Dirent, type Stats } from "node:fs";
+import { existsSync, lstatSync, opendirSync, readlinkSync, statSync, type Dirent, type Stats } from "node:fs";
 import { join } from "node:path";
 import { EngineError, fileError, systemErrorCode } from "../common/errors.ts";
 import type { Log } from "../common/log.ts";
@@ -97,7 +97,7 @@ function* walkDirectory(root: WalkRoot, below: string, log: Log): Generator<Foun
       if (stats !== undefined) yield { kind: "directory", path, stats, descend: local };
     } else if (dirent.isFile()) {
       const relation = holdsRelations ? parseRelationFileName(name) : undefined;
-      if (relation !== undefined && isWorthless(relation, unlogged)) continue;
+      if (relation !== undefined && isWorthless(directory, relation, unlogged)) continue;
       yield { kind: "file", path, source, relation };
     } else if (dirent.isSymbolicLink()) {
       const link = readLink(path, source, log);
@@ -113,9 +113,19 @@ function archivePath(root: WalkRoot, below: string): string {
   return below === "" ? root.top : `${root.top}/${below}`;
 }
 
-/** Temporary tables end with their session; unlogged ones are emptied by recovery, from their `init` fork. */
-function isWorthless(relation: RelationFileName, unlogged: ReadonlySet<string> | undefined): boolean {
-  return relation.isTemporary || (relation.fork !== "init" && unlogged?.has(relation.relation) === true);
+/**
+ * Temporary tables end with their session; unlogged ones are emptied by recovery, from their `init` fork. The walk stays
+ * in a directory for as long as its files are copied, and tables are made meanwhile, so a relation that was not known to be
+ * unlogged is looked at again: recovery fails over files of one whose `init` fork only comes with replay.
+ */
+function isWorthless(
+  directory: string,
+  { isTemporary, fork, relation }: RelationFileName,
+  unlogged: ReadonlySet<string> | undefined,
+): boolean {
+  if (isTemporary) return true;
+  if (fork === "init" || unlogged === undefined) return false;
+  return unlogged.has(relation) || existsSync(`${directory}/${relation}_init`);
 }
 
 /** The relations of a directory that have an `init` fork. */
