@@ -3,7 +3,10 @@ import { SummaryReporter } from "./test/summary-reporter.ts";
 
 /**
  * Tests say what they need by their name: `.test.ts` runs anywhere, `.pg.test.ts` starts real PostgreSQL servers,
- * `.peer.test.ts` needs the Debian packages of a peer (Barman, age, the Ceph gateway), which `test/setup.sh` installs.
+ * `.peer.test.ts` needs the Debian packages of a peer (Barman, the Ceph gateway), which `test/install-peers.sh` installs.
+ *
+ * Projects run one after the other, so that servers and peers have the machine to themselves; vitest also asks for an
+ * order where the numbers of workers differ, and the default number is the machine's.
  */
 export default defineConfig({
   test: {
@@ -15,6 +18,7 @@ export default defineConfig({
           include: ["src/**/*.test.ts", "test/**/*.test.ts"],
           exclude: ["**/*.pg.test.ts", "**/*.peer.test.ts"],
           testTimeout: 30_000,
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -24,6 +28,7 @@ export default defineConfig({
           testTimeout: 180_000,
           hookTimeout: 180_000,
           maxWorkers: 2,
+          sequence: { groupOrder: 2 },
         },
       },
       {
@@ -32,7 +37,10 @@ export default defineConfig({
           include: ["src/**/*.peer.test.ts", "test/**/*.peer.test.ts"],
           testTimeout: 300_000,
           hookTimeout: 300_000,
-          maxWorkers: 1,
+          globalSetup: "test/ceph/global-setup.ts",
+          // Barman's tools mostly wait.
+          maxWorkers: 2,
+          sequence: { groupOrder: 3 },
         },
       },
     ],

@@ -1,10 +1,10 @@
-import { copyFile, open, readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { testFolder, testServer } from "../src/postgres/testing/test-server.ts";
-import { startCephGateway, type CephGateway } from "./ceph/ceph-gateway.ts";
+import { testFolder, testServer, type TestFolder } from "../src/postgres/testing/test-server.ts";
+import { sharedCephGateway } from "./ceph/shared-gateway.ts";
 import { archivedByBarman, letTidemarkArchive, type ArchivedServer } from "./support/archived-server.ts";
-import { barmanBackup, barmanBackups, barmanCloudOutput } from "./support/barman-program.ts";
+import { barmanBackup, barmanBackups, barmanCloud, barmanCloudOutput } from "./support/barman-program.ts";
 import { archiveAll, makeLedger, readTables, writeAndNote, type Moment } from "./support/ledger.ts";
 import { barmanOnCeph, leftOut, reasonToSkip } from "./support/peer-programs.ts";
 import { s3Place } from "./support/s3-place.ts";
@@ -22,15 +22,13 @@ describe.skipIf(skipped !== undefined)(
   `an archive begun by Barman and taken over by us${leftOut(skipped)}`,
   () => {
     const server = "main";
-    let gateway: CephGateway;
     let source: ArchivedServer;
     let theirs: string;
     let segment: string;
     let barmanEnd: Moment;
 
     beforeAll(async () => {
-      gateway = await startCephGateway();
-      source = await archivedByBarman(await s3Place(gateway), {
+      source = await archivedByBarman(await s3Place(sharedCephGateway()), {
         major: 15,
         name: server,
         options: ["--gzip"],
@@ -41,18 +39,13 @@ describe.skipIf(skipped !== undefined)(
       await archiveAll(source.pg);
       segment = (await barmanBackups(source.place, server))[0]?.end_wal ?? "";
     });
-    afterAll(async () => {
-      await source?.[Symbol.asyncDispose]();
-      await gateway?.stop();
-    });
+    afterAll(async () => source?.[Symbol.asyncDispose]());
 
-    /** A copy of the archived segment, fetched by us, in a `pg_wal` of its own. */
-    async function fetched(directory: string): Promise<string> {
-      const path = join(directory, segment);
-      const run = await tidemark(
-        ["wal", "fetch", segment, path, ...source.place.tidemark(server)],
-        source.place,
-      );
+    /** The archived segment, fetched by us as the server's user does, in a `pg_wal` of its own. */
+    async function fetched(folder: TestFolder): Promise<string> {
+      const path = join(await folder.make("wal"), segment);
+      const args = ["wal", "fetch", segment, path, ...source.place.tidemark(server)];
+      const run = await tidemark(args, { ...source.place, user: folder.user });
       expect(run).toMatchObject({ code: 0, stderr: "" });
       return path;
     }
@@ -63,17 +56,20 @@ describe.skipIf(skipped !== undefined)(
 
     it("wal fetch gives the bytes that PostgreSQL wrote, and the ones that Barman gives", async () => {
       await using folder = await testFolder();
-      const directory = await folder.make("wal");
-      const ours = await fetched(directory);
-      const other = join(directory, "by-barman");
+      const path = await fetched(folder);
+      const other = join(dirname(path), "by-barman");
       await barmanCloudOutput(source.place, "wal-restore", server, { rest: [segment, other] });
 
-      expect(await readAll(ours)).toEqual(await readAll(other));
-      expect(await readdir(directory)).toEqual(expect.arrayContaining([segment, "by-barman"]));
+      const bytes = await readFile(path);
+      expect(bytes.equals(await readFile(join(source.pg.dataDirectory, "pg_wal", segment)))).toBe(true);
+      expect(bytes.equals(await readFile(other))).toBe(true);
     });
 
     it("another system is refused before it writes anything", async () => {
-      await using stranger = await testServer({ major: 15 });
+      await using stranger = await testServer({
+        major: 15,
+        settings: { archive_mode: "on", archive_command: "false" },
+      });
       const [file] = await stranger.sql<{ name: string }>(
         "SELECT pg_walfile_name(pg_current_wal_insert_lsn()) AS name",
       );
@@ -87,22 +83,25 @@ describe.skipIf(skipped !== undefined)(
         code: 33,
         stderr: expect.stringContaining("belongs to PostgreSQL system"),
       });
-      expect(backedUp).toMatchObject({ code: 33 });
+      expect(backedUp).toMatchObject({
+        code: 33,
+        stderr: expect.stringContaining("belongs to PostgreSQL system"),
+      });
       expect(await barmanBackups(source.place, server)).toHaveLength(1);
     });
 
     it("a segment that is there with the same content is a success, whatever the codec; other content is refused", async () => {
       await using folder = await testFolder();
-      const path = await fetched(await folder.make("wal"));
+      const path = await fetched(folder);
       const same = await tidemarkJson<PushOutput>(
         ["wal", "push", path, ...source.options, "--compression", "zstd"],
         source.place,
       );
-      const changed = await folder.make("changed");
-      await copyFile(path, join(changed, segment));
-      await using file = await open(join(changed, segment), "r+");
-      await file.write(Buffer.from("not what was archived"), 0, 21, 5000);
-      const other = await push(join(changed, segment));
+      const changed = join(await folder.make("changed"), segment);
+      const bytes = await readFile(path);
+      bytes.write("not what was archived", 5000);
+      await writeFile(changed, bytes);
+      const other = await push(changed);
 
       expect(same.outcomes).toEqual([expect.objectContaining({ outcome: "already-archived" })]);
       expect(other).toMatchObject({ code: 32 });
@@ -133,6 +132,38 @@ describe.skipIf(skipped !== undefined)(
       ]);
     });
 
+    it("a keep mark on a Barman backup, by whom ever, stops both programs from deleting it", async () => {
+      const delete_ = { options: ["--backup-id", theirs] };
+      const marking = [
+        async () =>
+          barmanCloudOutput(source.place, "backup-keep", server, {
+            options: ["--target", "full"],
+            rest: [theirs],
+          }),
+        async () =>
+          tidemarkJson(
+            ["base", "keep", theirs, "--target", "standalone", ...source.place.tidemark(server)],
+            source.place,
+          ),
+      ];
+      for (const mark of marking) {
+        await mark();
+        const ours = await tidemark(
+          ["base", "delete", theirs, "--yes", "--force", ...source.place.tidemark(server)],
+          source.place,
+        );
+        const barman = await barmanCloud(source.place, "backup-delete", server, delete_);
+
+        expect(ours).toMatchObject({ code: 43, stderr: expect.stringContaining(theirs) });
+        expect(barman).toMatchObject({ code: 1, stderr: expect.stringContaining("keep") });
+      }
+      await barmanCloudOutput(source.place, "backup-keep", server, {
+        options: ["--release"],
+        rest: [theirs],
+      });
+      expect((await barmanBackups(source.place, server)).map(({ backup_id }) => backup_id)).toContain(theirs);
+    });
+
     it("base delete removes a Barman backup and the WAL that only it needs, and Barman agrees", async () => {
       const deleted = await tidemarkJson<{ readonly id: string; readonly walFiles: readonly string[] }>(
         ["base", "delete", theirs, "--yes", ...source.place.tidemark(server)],
@@ -155,8 +186,3 @@ describe.skipIf(skipped !== undefined)(
     });
   },
 );
-
-async function readAll(path: string): Promise<Buffer> {
-  await using file = await open(path);
-  return await file.readFile();
-}

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startCephGateway, type CephGateway } from "./ceph/ceph-gateway.ts";
+import { sharedCephGateway } from "./ceph/shared-gateway.ts";
 import { archivedByBarman, majorsWithBarman, type ArchivedServer } from "./support/archived-server.ts";
 import { barmanBackup, barmanBackups } from "./support/barman-program.ts";
 import { archiveAll, makeLedger, readTables, writeAndNote, type Moment } from "./support/ledger.ts";
 import { barmanOnCeph, leftOut, reasonToSkip } from "./support/peer-programs.ts";
-import { s3Place } from "./support/s3-place.ts";
+import { objectNames, s3Place } from "./support/s3-place.ts";
 import { restoreWithTidemark } from "./support/restored-by-tidemark.ts";
 import { tidemark, tidemarkJson } from "./support/programs.ts";
 
@@ -14,12 +14,6 @@ const skipped = await reasonToSkip(barmanOnCeph);
 const walOptions = { 15: ["--gzip"], 18: [] } as const;
 
 describe.skipIf(skipped !== undefined)(`what Barman's tools wrote, read by us${leftOut(skipped)}`, () => {
-  let gateway: CephGateway;
-  beforeAll(async () => {
-    gateway = await startCephGateway();
-  });
-  afterAll(async () => gateway?.stop());
-
   describe.each(majorsWithBarman)("PostgreSQL %i", (major) => {
     const server = "theirs";
     let source: ArchivedServer;
@@ -31,19 +25,39 @@ describe.skipIf(skipped !== undefined)(`what Barman's tools wrote, read by us${l
 
     beforeAll(async () => {
       const options = walOptions[major];
-      source = await archivedByBarman(await s3Place(gateway), { major, name: server, options });
+      source = await archivedByBarman(await s3Place(sharedCephGateway()), { major, name: server, options });
       await makeLedger(source.pg, await source.pg.folder.make("fast"));
       ids.gzip = await barmanBackup(source, ["--gzip", "--max-archive-size", "4MB", "--name", "nightly"]);
       afterGzip = await writeAndNote(source.pg, "after gzip");
       ids.bzip2 = await barmanBackup(source, ["--bzip2", "--max-archive-size", "4MB"]);
       afterBzip2 = await writeAndNote(source.pg, "after bzip2");
-      ids.plain = await barmanBackup(source, ["--max-archive-size", "10MB"]);
+      ids.plain = await barmanBackup(source, ["--max-archive-size", "4MB"]);
       good = await writeAndNote(source.pg, "before the accident");
       await source.pg.sql("DROP TABLE entries; DELETE FROM fast_2 WHERE id % 2 = 0");
       end = await readTables(source.pg);
       await archiveAll(source.pg);
     });
     afterAll(async () => source?.[Symbol.asyncDispose]());
+
+    it("the backups to be read are in several parts, with a tablespace, in every codec Barman has here", async () => {
+      for (const [id, extension] of [
+        [ids.gzip, ".gz"],
+        [ids.bzip2, ".bz2"],
+        [ids.plain, ""],
+      ] as const) {
+        const names = await objectNames(source.place, server, `base/${id}`);
+        const [tablespace] = names.filter((name) => /^\d+\.tar/.test(name));
+        expect(names).toEqual(
+          expect.arrayContaining([
+            "backup.info",
+            `data.tar${extension}`,
+            `data_0001.tar${extension}`,
+            expect.stringMatching(/^\d+_0001\.tar/),
+          ]),
+        );
+        expect(tablespace?.replace(/^\d+/, "")).toBe(`.tar${extension}`);
+      }
+    });
 
     it("base list and base show know them as Barman does", async () => {
       const options = source.place.tidemark(server);

@@ -3,26 +3,26 @@ import { once } from "node:events";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { testFolder } from "../src/postgres/testing/test-server.ts";
-import { startCephGateway, type CephGateway } from "./ceph/ceph-gateway.ts";
-import { leftOut, reasonToSkip } from "./support/peer-programs.ts";
+import type { S3Access } from "./ceph/s3-service.ts";
+import { sharedCephGateway } from "./ceph/shared-gateway.ts";
+import { cephPrograms, leftOut, reasonToSkip } from "./support/peer-programs.ts";
 import { s3Environment, s3Place, type S3Place } from "./support/s3-place.ts";
 import { tidemark } from "./support/programs.ts";
 
-const skipped = await reasonToSkip(["radosgw", "ceph-mon", "ceph-osd", "ceph"]);
+const skipped = await reasonToSkip(cephPrograms);
 const segment = "000000010000000000000001";
 
 describe.skipIf(skipped !== undefined)(`the command line on S3 that does not work${leftOut(skipped)}`, () => {
-  let gateway: CephGateway;
+  let gateway: S3Access;
   let place: S3Place;
   let nowhere: string;
   beforeAll(async () => {
-    gateway = await startCephGateway();
-    place = await s3Place(gateway);
+    gateway = sharedCephGateway();
+    place = await s3Place(sharedCephGateway());
     nowhere = `http://127.0.0.1:${await closedPort()}`;
   });
-  afterAll(async () => gateway?.stop());
 
   const list = async (options: readonly string[], environment: Readonly<Record<string, string>>) =>
     tidemark(["base", "list", ...options], { environment });

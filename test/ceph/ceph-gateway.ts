@@ -12,17 +12,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
 import { formatCephConfig, monitorAddresses, type CephPorts } from "./ceph-config.ts";
+import { createBucket, type S3Access } from "./s3-service.ts";
 
-export interface CephGateway extends AsyncDisposable {
-  /** `http://127.0.0.1:port`. */
-  readonly endpoint: string;
-  /** The same server over TLS, with a certificate for `localhost` that is its own authority. */
-  readonly tlsEndpoint: string;
-  readonly caFile: string;
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
+export interface CephGateway extends S3Access, AsyncDisposable {
   createBucket(name: string): Promise<void>;
   /** Ends the daemons and removes what they stored. Safe to repeat. */
   stop(): Promise<void>;
@@ -68,12 +61,11 @@ export async function startCephGateway(): Promise<CephGateway> {
     start("radosgw", "-n", "client.rgw");
     const endpoint = `http://127.0.0.1:${ports.http}`;
     await waitFor(`the gateway at ${endpoint}`, async () => (await fetch(endpoint)).ok);
+    const tlsEndpoint = `https://localhost:${ports.https}`;
+    const access: S3Access = { endpoint, tlsEndpoint, caFile: join(directory, "tls.crt"), ...credentials };
     return {
-      endpoint,
-      tlsEndpoint: `https://localhost:${ports.https}`,
-      caFile: join(directory, "tls.crt"),
-      ...credentials,
-      createBucket: async (name) => createBucket(endpoint, credentials, name),
+      ...access,
+      createBucket: async (name) => createBucket(access, name),
       stop,
       [Symbol.asyncDispose]: stop,
     };
@@ -182,19 +174,6 @@ async function freePorts(): Promise<CephPorts> {
   );
   await Promise.all(servers.map(async (server) => promisify(server.close.bind(server))()));
   return { monitorV2, monitorV1, http, https };
-}
-
-async function createBucket(
-  endpoint: string,
-  credentials: { readonly accessKeyId: string; readonly secretAccessKey: string },
-  name: string,
-): Promise<void> {
-  const client = new S3Client({ endpoint, credentials, region: "us-east-1", forcePathStyle: true });
-  try {
-    await client.send(new CreateBucketCommand({ Bucket: name }));
-  } finally {
-    client.destroy();
-  }
 }
 
 async function logTails(directory: string): Promise<string> {

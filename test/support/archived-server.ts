@@ -7,6 +7,9 @@ import { startTidemark, tidemarkJson } from "./programs.ts";
 /** The majors that Barman's tools are run with: Debian's own, and the newest. */
 export const majorsWithBarman = [15, 18] as const satisfies readonly PostgresMajor[];
 
+/** WAL stays in `pg_wal`, so that what was archived can be compared with what PostgreSQL wrote. */
+const keepWal = { wal_keep_size: "2GB" };
+
 /** A server with page checksums whose WAL goes to a place under the server name `name`. */
 export interface ArchivedServer extends AsyncDisposable {
   readonly pg: TestServer;
@@ -38,7 +41,7 @@ export async function letTidemarkArchive(
   const agent = startTidemark(["agent", ...options, ...spool, "--compression", compression], place);
   await agent.says('"archiving"');
   const settings = await tidemarkJson<Record<string, string>>(["agent", "settings", ...options, ...spool]);
-  await pg.restart({ settings });
+  await pg.restart({ settings: { ...settings, ...keepWal } });
   return agent;
 }
 
@@ -52,6 +55,7 @@ export async function archivedByBarman(
   await pg.restart({
     environment: place.environment,
     settings: {
+      ...keepWal,
       archive_mode: "on",
       archive_command: barmanWalCommand(place, "wal-archive", given.name, given.options),
     },

@@ -8,13 +8,14 @@ const packages: Readonly<Record<string, string>> = {
   "ceph-osd": "ceph-osd",
   radosgw: "radosgw",
   ceph: "ceph-common",
-  zstd: "zstd",
-  gzip: "gzip",
-  tar: "tar",
+  setpriv: "util-linux",
 };
 
+/** What the Ceph gateway needs. */
+export const cephPrograms = ["ceph-mon", "ceph-osd", "radosgw", "ceph", "openssl", "setpriv"];
+
 /** What tests of Barman against the Ceph gateway need. */
-export const barmanOnCeph = ["barman-cloud-backup", "ceph-mon", "ceph-osd", "radosgw", "ceph"];
+export const barmanOnCeph = ["barman-cloud-backup", ...cephPrograms];
 
 /**
  * Why tests that need these programs cannot run here, for `describe.skipIf` and its title; undefined when they can. In

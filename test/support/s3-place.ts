@@ -1,9 +1,12 @@
-import type { CephGateway } from "../ceph/ceph-gateway.ts";
+import { Secret } from "../../src/common/log.ts";
+import { openS3Store } from "../../src/storage/s3/s3-store.ts";
+import { freshBucket, type S3Access } from "../ceph/s3-service.ts";
 
 /** A bucket and how both programs are told of it. Credentials travel in the environment only. */
 export interface S3Place {
   /** `s3://bucket/path`. */
   readonly url: string;
+  readonly bucket: string;
   readonly endpoint: string;
   /** For Tidemark, for Barman, and for servers whose commands run Barman. */
   readonly environment: Readonly<Record<string, string>>;
@@ -11,24 +14,39 @@ export interface S3Place {
   tidemark(server: string): readonly string[];
 }
 
-let buckets = 0;
-
-/** A new bucket on the gateway, with a path in it. */
-export async function s3Place(gateway: CephGateway): Promise<S3Place> {
-  const bucket = `peer-${buckets++}`;
-  await gateway.createBucket(bucket);
+/** A new bucket, with a path in it. */
+export async function s3Place(access: S3Access): Promise<S3Place> {
+  const bucket = await freshBucket(access);
   const url = `s3://${bucket}/some/path`;
   return {
     url,
-    endpoint: gateway.endpoint,
-    environment: s3Environment(gateway),
-    tidemark: (server) => ["--repo", url, "--server", server, "--endpoint-url", gateway.endpoint],
+    bucket,
+    endpoint: access.endpoint,
+    environment: s3Environment(access),
+    tidemark: (server) => ["--repo", url, "--server", server, "--endpoint-url", access.endpoint],
   };
 }
 
-/** The credentials of a gateway as environment, for programs of any maker. */
+/** The names of all objects below a folder of a server, in order, without that folder: `base/20261121T090727`. */
+export async function objectNames(place: S3Place, server: string, folder: string): Promise<string[]> {
+  const { AWS_ACCESS_KEY_ID = "", AWS_SECRET_ACCESS_KEY = "" } = place.environment;
+  const store = await openS3Store({
+    bucket: place.bucket,
+    prefix: `some/path/${server}/${folder}`,
+    endpoint: place.endpoint,
+    credentials: { accessKeyId: AWS_ACCESS_KEY_ID, secretAccessKey: new Secret(AWS_SECRET_ACCESS_KEY) },
+  });
+  try {
+    const entries = await Array.fromAsync(store.list(""));
+    return entries.flatMap((entry) => (entry.kind === "object" ? [entry.key] : []));
+  } finally {
+    await store.close();
+  }
+}
+
+/** Credentials as environment, for programs of any maker. */
 export function s3Environment(
-  keys: Pick<CephGateway, "accessKeyId" | "secretAccessKey">,
+  keys: Pick<S3Access, "accessKeyId" | "secretAccessKey">,
 ): Record<string, string> {
   return {
     AWS_ACCESS_KEY_ID: keys.accessKeyId,
