@@ -1,4 +1,4 @@
-import { open, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { lstat, open, readdir, readFile, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -56,6 +56,22 @@ describe("what a base backup reads", () => {
 
     expect(info.tablespaces).toMatchObject([{ name: "late", location }]);
     expect(manifest.parts.map(({ name }) => name)).toContain(`${info.tablespaces[0]?.oid}.tar.zst`);
+  });
+
+  it("holds a configuration file that the data directory only links to", async () => {
+    await using lab = await backupLab();
+    await using folder = await testFolder();
+    const elsewhere = join(await folder.make("etc"), "main.conf");
+    const link = join(lab.server.dataDirectory, "pg_hba.conf");
+    await rename(link, elsewhere);
+    await symlink(elsewhere, link);
+
+    const { id } = await lab.backUp();
+    const target = await folder.make("unpacked");
+    await unpackByHand(lab, id, target);
+
+    expect((await lstat(join(target, "pg_hba.conf"))).isFile()).toBe(true);
+    expect(await readFile(join(target, "pg_hba.conf"))).toEqual(await readFile(elsewhere));
   });
 
   it("stores the control file as it was before the backup's end", async () => {

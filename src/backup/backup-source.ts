@@ -182,8 +182,10 @@ async function findOutsideFiles(
   }
   const found: OutsideFile[] = [];
   for (const path of [facts.configFile, facts.hbaFile, facts.identFile]) {
-    if (path === "" || inside(path)) continue;
+    if (path === "") continue;
     const source = await resolveFile(path);
+    // A link in the data directory to a file elsewhere would lead a restored server out of its own directory.
+    if (inside(path) && (source === undefined || inside(source))) continue;
     if (source !== undefined) found.push({ name: path.slice(path.lastIndexOf("/") + 1), source });
     else if (path !== facts.identFile) throw fileError("read", path, { code: "ENOENT" });
   }

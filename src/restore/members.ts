@@ -26,6 +26,13 @@ const leftOut: ReadonlySet<string> = new Set([
   heldControlPath,
 ]);
 
+const configurationFiles: ReadonlySet<string> = new Set([
+  "pg_hba.conf",
+  "pg_ident.conf",
+  "postgresql.auto.conf",
+  "postgresql.conf",
+]);
+
 /** For `TreeWriterOptions.placeOf` of PGDATA. */
 export function placeInDataDirectory(path: string, kind: TarMember["kind"]): string | undefined {
   if (path === controlPath) return kind === "file" ? heldControlPath : undefined;
@@ -33,6 +40,8 @@ export function placeInDataDirectory(path: string, kind: TarMember["kind"]): str
   // WAL comes from the archive only; and where pg_wal was a link, a plain directory takes its place.
   if (path === "pg_wal") return kind === "directory" ? path : undefined;
   if (path.startsWith("pg_wal/")) return kind === "directory" ? path : undefined;
+  // These are edited for recovery, and the file behind a link may be that of a live server.
+  if (kind === "symlink" && configurationFiles.has(path)) return undefined;
   // These links are made anew, from backup.info and the mapping.
   if (path.startsWith("pg_tblspc/") && kind === "symlink") return undefined;
   return path;

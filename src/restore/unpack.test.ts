@@ -126,6 +126,7 @@ describe("unpacking", () => {
         { path: "pg_wal/archive_status", kind: "directory" },
         { path: "pg_tblspc/16384", kind: "symlink", linkPath: "/old" },
         { path: "server.key", kind: "symlink", linkPath: "/etc/ssl/server.key" },
+        { path: "postgresql.conf", kind: "symlink", linkPath: "/etc/postgresql/postgresql.conf" },
         { path: "nested/tablespace_map", content: "kept" },
       ],
     ]);
