@@ -118,6 +118,23 @@ describe("the WAL that goes with a backup", () => {
     expect(pruned(first, [first, second, fromStandby], names, [running])).toEqual([segment(1, 1)]);
   });
 
+  it("is none while an unfinished backup, Barman's for example, does not say where it begins", () => {
+    const silent: IncompleteBackup = {
+      id: parseBackupId("20260109T000000"),
+      mark: undefined,
+      wasComplete: false,
+      lastSignAt: new Date(0),
+      objects: 1,
+      bytes: 1,
+    };
+    const names = wal(segment(1, 1));
+
+    expect(pruned(first, [first, second], names, [silent])).toContain("does not say which WAL it needs");
+    expect(pruned(first, [first, second], names, [{ ...silent, wasComplete: true }])).toEqual(
+      names.map(({ file }) => file.name),
+    );
+  });
+
   it("is none when a remaining backup cannot be read, or the deleted one never finished", () => {
     const unreadable: CatalogueEntry = {
       kind: "unreadable",

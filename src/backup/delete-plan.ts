@@ -21,7 +21,7 @@ export type WalPruning =
 
 export interface PruningFacts {
   readonly catalogue: readonly CatalogueEntry[];
-  /** Those that have said where they begin; others cannot be known. */
+  /** Unfinished backups that may still become good ones. */
   readonly running: readonly IncompleteBackup[];
   /** Everything in `wals/`. */
   readonly wal: readonly WalObject[];
@@ -35,6 +35,13 @@ export function planWalPruning(deleted: CatalogueEntry, facts: PruningFacts): Wa
     return {
       kind: "keep-all",
       reason: `backup "${unreadable.id}" cannot be read, so nobody knows which WAL it needs`,
+    };
+  }
+  const silent = facts.running.find(({ mark, wasComplete }) => mark?.beginWal === undefined && !wasComplete);
+  if (silent !== undefined) {
+    return {
+      kind: "keep-all",
+      reason: `unfinished backup "${silent.id}" does not say which WAL it needs (if it is dead: tidemark base delete --incomplete --force)`,
     };
   }
   const finished = finishedBackups(facts.catalogue);
