@@ -40,6 +40,8 @@ describe("recovery settings", () => {
       recovery_target_timeline: "latest",
       recovery_target_action: "promote",
       restore_command: "cp %f %p",
+      archive_cleanup_command: "",
+      recovery_end_command: "",
     });
     expect(new Set(Object.keys(settings))).toEqual(recoveryParameters);
   });

@@ -42,9 +42,16 @@ const targetParameters = [
   "recovery_target_xid",
 ] as const;
 
+/**
+ * Commands that a former standby's configuration may still hold. Archive recovery runs them too: a clean-up would delete
+ * WAL from an archive that others live from.
+ */
+const foreignCommands = ["archive_cleanup_command", "recovery_end_command"] as const;
+
 /** Every parameter that `formatRecoverySettings` may set: what must go when recovery is over. */
 export const recoveryParameters: ReadonlySet<string> = new Set([
   ...targetParameters,
+  ...foreignCommands,
   "recovery_target_action",
   "recovery_target_inclusive",
   "recovery_target_timeline",
@@ -70,6 +77,7 @@ export function formatRecoverySettings(plan: RecoveryPlanSettings): Settings {
   settings["recovery_target_inclusive"] = "inclusive" in target && !target.inclusive ? "false" : "true";
   settings["recovery_target_timeline"] = String(plan.targetTimeline);
   settings["recovery_target_action"] = plan.action;
+  for (const name of foreignCommands) settings[name] = "";
   settings["restore_command"] = checkedCommand(plan.restoreCommand);
   return settings;
 }
