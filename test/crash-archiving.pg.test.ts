@@ -1,4 +1,4 @@
-import { copyFile, readdir, readFile, rename, stat, utimes, writeFile } from "node:fs/promises";
+import { readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -77,7 +77,7 @@ describe("the agent killed", () => {
 
   test("at any moment of a burst loses nothing", async () => {
     const burst = write(30);
-    for (let round = 0; round < 6; round++) {
+    for (let round = 0; round < 4; round++) {
       await using agent = await system.agent();
       await sleep(Math.random() * 300);
       await agent.end("SIGKILL");
@@ -154,53 +154,68 @@ test("PostgreSQL killed in the middle of a burst goes on archiving where it was"
   expect(await findGaps(system.repository, 1024 * 1024)).toEqual([]);
 });
 
-describe("a segment that is written again under its name, with other content", () => {
+describe("a segment that has other content than when it was acknowledged", () => {
+  const statusPath = (name: string, status: "done" | "ready") =>
+    join(system.server.dataDirectory, "pg_wal", "archive_status", `${name}.${status}`);
+
+  /** A segment that PostgreSQL was told is archived, and whose acknowledgement nobody took away. */
+  async function leaveAcknowledgement(): Promise<{ readonly name: string; readonly ackPath: string }> {
+    const ack = join(spoolRootOf(system.spoolDirectory, system.systemIdentifier), "ack");
+    await requireDrained();
+    for (const name of await readdir(ack)) await rm(join(ack, name));
+    await using killed = await system.agent({ faultPoint: "agent:after-ack" });
+    await killed.says('"archiving"');
+    await write(1);
+    expect(await killed.ended).toMatchObject({ signal: "SIGKILL" });
+    await untilDrained(system.server.dataDirectory, { wake });
+    const [name = ""] = await readdir(ack);
+    expect((await marks()).done).toContain(name);
+    return { name, ackPath: join(ack, name) };
+  }
+
+  const untilAskedFor = async (name: string) =>
+    until(async () => {
+      const [row] = await system.server.sql<{ failed: string | null }>(
+        "SELECT last_failed_wal AS failed FROM pg_stat_archiver WHERE last_failed_time > pg_postmaster_start_time()",
+      );
+      return row?.failed === name ? undefined : "not refused yet";
+    });
+
+  // Milliseconds from the end of the second in which it was acknowledged: the first ones outside on either side.
   test.each([
-    ["while the agent runs", true],
-    ["without an agent", false],
+    ["written again, without an agent", { laterMs: 0, withAgent: false }],
+    ["written again, beside an agent", { laterMs: 0, withAgent: true }],
+    // As `cp -a` and snapshots bring it back.
+    ["put back with an older time, without an agent", { laterMs: -1001, withAgent: false }],
+    ["put back with an older time, beside an agent", { laterMs: -1001, withAgent: true }],
   ])(
-    "is refused and never acknowledged %s, with its old acknowledgement still lying there",
-    async (_, withAgent) => {
-      await requireDrained();
-      const walDirectory = join(system.server.dataDirectory, "pg_wal");
-      const ack = join(spoolRootOf(system.spoolDirectory, system.systemIdentifier), "ack");
-      // Killed right behind its acknowledgement, so that this stays.
-      await using killed = await system.agent({ faultPoint: "agent:after-ack" });
-      await write(1);
-      await killed.ended;
-      const [name = ""] = await readdir(ack);
-      await copyFile(join(ack, name), system.path("stale-ack"));
-      const ackStat = await stat(join(ack, name));
-      await requireDrained();
-      const path = join(walDirectory, name);
-      const good = await readFile(path);
+    "because it was %s is refused, and archived when it is itself again",
+    async (_, { laterMs, withAgent }) => {
+      const { name, ackPath } = await leaveAcknowledgement();
       await system.server.server.stop("fast");
-      await using _agent = withAgent ? await system.agent() : undefined;
-      // An acknowledgement of what the file was, with the time it had.
-      await rename(system.path("stale-ack"), join(ack, name));
-      await utimes(join(ack, name), ackStat.atime, ackStat.mtime);
+      const path = join(system.server.dataDirectory, "pg_wal", name);
+      const good = await readFile(path);
       const other = Buffer.from(good);
       other.writeUInt8(other.readUInt8(300_000) ^ 1, 300_000);
       await writeFile(path, other);
-      await rename(
-        join(walDirectory, "archive_status", `${name}.done`),
-        join(walDirectory, "archive_status", `${name}.ready`),
-      );
-      await system.server.restart();
+      const time = new Date((await stat(ackPath)).mtimeMs + laterMs);
+      await utimes(path, time, time);
+      await rename(statusPath(name, "done"), statusPath(name, "ready"));
+      {
+        await using _agent = withAgent ? await system.agent() : undefined;
+        await system.server.restart();
 
-      await until(async () => {
-        const [row] = await system.server.sql<{ failed: string | null }>(
-          "SELECT last_failed_wal AS failed FROM pg_stat_archiver WHERE last_failed_time > pg_postmaster_start_time()",
+        await untilAskedFor(name);
+
+        expect((await marks()).ready).toContain(name);
+        expect(await readStored(system.repository, name)).toEqual(good);
+        expect(await readFile(system.server.logFile, "utf8")).toMatch(
+          new RegExp(`${name}.* with other content`),
         );
-        return row?.failed === name ? undefined : "not refused yet";
-      });
-      expect((await marks()).ready).toContain(name);
-      expect(await readStored(system.repository, name)).toEqual(good);
-      expect(await readFile(system.server.logFile, "utf8")).toMatch(
-        new RegExp(`refused WAL file "${name}": .* other content`),
-      );
+      }
 
       await writeFile(path, good);
+      await system.server.restart();
       await requireDrained();
       expect((await marks()).done).toContain(name);
     },

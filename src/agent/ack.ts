@@ -5,7 +5,7 @@ import { syncDirectory, temporaryPathFor } from "../common/durable-file.ts";
 import { fileError, systemErrorCode } from "../common/errors.ts";
 import { formatSystemIdentifier, type SystemIdentifier } from "../postgres/system-identifier.ts";
 import { isContentChecksum, type ContentChecksum } from "../archive/content-checksum.ts";
-import { removeFile, removeUnfinished, spoolNames, type Spool } from "./spool.ts";
+import { removeFile, removeUnfinished, spoolNames, writeSpoolFile, type Spool } from "./spool.ts";
 
 /** What was archived: enough to tell whether the file that lies in pg_wal now is still the same. */
 export interface Ack {
@@ -36,6 +36,15 @@ const schema = z.object({
  */
 export function ackTime(mtimeNs: bigint): Date {
   return new Date(Number(mtimeNs / 1_000_000_000n + 1n) * 1000);
+}
+
+/**
+ * The time of the second mark: just before the second in which the file was last written, in whole seconds and finer ones
+ * alike. A file that is not newer is another one, however old: a saved data directory that was put back with its times,
+ * or one written after the clock was set back.
+ */
+export function sinceTime(mtimeNs: bigint): Date {
+  return new Date(Number(mtimeNs / 1_000_000_000n) * 1000 - 1);
 }
 
 /**
@@ -75,6 +84,7 @@ export class Acks {
 
   async #writeAll(acks: readonly Ack[]): Promise<void> {
     for (const { name } of acks) this.#names?.add(name);
+    await Promise.all(acks.map(async (ack) => this.#writeSince(ack)));
     await Promise.all(acks.map(async (ack) => this.#writeOne(ack)));
     await syncDirectory(this.#spool.ack);
   }
@@ -107,6 +117,12 @@ export class Acks {
     }
   }
 
+  /** Not synced: without it, or with another time, the acknowledgement does not count and the file is compared again. */
+  async #writeSince({ name, mtimeNs }: Pick<Ack, "name" | "mtimeNs">): Promise<void> {
+    const { since, owner } = this.#spool;
+    await writeSpoolFile(join(since, name), "", { owner, mtime: sinceTime(mtimeNs) });
+  }
+
   /** The acknowledgement of a file, or undefined when there is none that can be read and is of this system. */
   async read(name: string): Promise<Ack | undefined> {
     try {
@@ -132,7 +148,8 @@ export class Acks {
       const stats = await statOrUndefined(path);
       if (stats === undefined) return false;
       if (stats.mtimeNs === ack.mtimeNs && Number(stats.size) === ack.sizeBytes) {
-        // In case only its time was lost, by a copy of the spool for example.
+        // In case only the times were lost, by a copy of the spool for example.
+        await this.#writeSince(ack);
         const time = ackTime(ack.mtimeNs);
         await utimes(this.#path(name), time, time);
         return true;
@@ -145,6 +162,7 @@ export class Acks {
   /** Not synced: an acknowledgement that comes back after a crash is still true. */
   async drop(name: string): Promise<void> {
     await removeFile(this.#path(name));
+    await removeFile(join(this.#spool.since, name));
     this.#names?.delete(name);
   }
 
@@ -155,6 +173,7 @@ export class Acks {
   /** Removes what a killed agent was writing. */
   async clean(): Promise<void> {
     await removeUnfinished(this.#spool.ack);
+    await removeUnfinished(this.#spool.since);
   }
 
   #path(name: string): string {

@@ -62,6 +62,7 @@ path=$1
 name=$2
 ${waitFunctions(options)}
 ack=$spool/ack/$name
+since=$spool/since/$name
 refused=$spool/refused/$name
 want=$spool/want/$name
 
@@ -69,7 +70,7 @@ want=$spool/want/$name
 if test -e "$refused"; then rm -f "$refused"; fi
 announce "$path"
 while :; do
-  if test "$ack" -nt "$path"; then exit 0; fi
+  if test -e "$since" && test "$path" -nt "$since" && test "$ack" -nt "$path"; then exit 0; fi
   if test -e "$refused"; then
     cat "$refused" >&2
     exit 1

@@ -106,7 +106,10 @@ async function serve(options: AgentOptions, clock: Clock, system: ExpectedSystem
   const root = spoolRootOf(options.spoolDirectory, system.systemIdentifier);
   const spool = spoolAt(root, await spoolOwnerFor(dataDirectory));
   const log = options.log.child({ system: formatSystemIdentifier(system.systemIdentifier) });
-  await makePrivateFolders([root, spool.ack, spool.refused, spool.want, spool.owed, spool.heal], spool.owner);
+  await makePrivateFolders(
+    [root, spool.ack, spool.since, spool.refused, spool.want, spool.owed, spool.heal],
+    spool.owner,
+  );
   await requireUnlocked(spool);
 
   const end = new AbortController();

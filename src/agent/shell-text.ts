@@ -20,13 +20,16 @@ export function quoteForCommandSetting(text: string): string {
  * The value for `archive_command` (put it between quotes as postgresql.conf asks, or use ALTER SYSTEM): a test, by the
  * shell alone, for the agent's acknowledgement; else the script that waits for it.
  *
- * An acknowledgement counts only while it is newer than the file (`ack.ts` gives it its time): a segment written again
- * under the same name is newer, and the question goes to the agent, which compares.
+ * An acknowledgement counts only for a file that was last written in the second it names: older than `ack/NAME` and newer
+ * than `since/NAME` (`ack.ts` gives both their time). A segment written again under the same name is newer, one of another
+ * copy of the data directory, put back with its times, is older: then the question goes to the agent, which compares.
+ * (`-e`, because to some shells any file is newer than one that does not exist.)
  */
 export function archiveCommandLine(spoolRoot: string): string {
   const ack = quoteForCommandSetting(join(spoolRoot, "ack"));
+  const since = quoteForCommandSetting(join(spoolRoot, "since"));
   const script = quoteForCommandSetting(join(spoolRoot, "archive.sh"));
-  return `test ${ack}/%f -nt "%p" || exec /bin/sh ${script} "%p" %f`;
+  return `test -e ${since}/%f && test "%p" -nt ${since}/%f && test ${ack}/%f -nt "%p" || exec /bin/sh ${script} "%p" %f`;
 }
 
 /**

@@ -25,7 +25,8 @@ export interface SpoolOwner {
 /**
  * The folder through which the agent and PostgreSQL's shell commands talk, one per PostgreSQL system:
  *
- *     ack/NAME       this WAL file is archived as the policy asks (`ack.ts`)
+ *     ack/NAME       this WAL file is archived as the policy asks (`ack.ts`); older than this
+ *     since/NAME     the acknowledged file is newer than this
  *     refused/NAME   why it is not; the waiting script prints it
  *     want/NAME      a script waits for this file
  *     owed/NAME      acknowledged, but some repositories are still without it (`owed.ts`)
@@ -40,6 +41,7 @@ export interface SpoolOwner {
 export interface Spool {
   readonly root: string;
   readonly ack: string;
+  readonly since: string;
   readonly refused: string;
   readonly want: string;
   readonly owed: string;
@@ -59,6 +61,7 @@ export function spoolAt(root: string, owner?: SpoolOwner): Spool {
   return {
     root,
     ack: join(root, "ack"),
+    since: join(root, "since"),
     refused: join(root, "refused"),
     want: join(root, "want"),
     owed: join(root, "owed"),

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { ackTime } from "./ack.ts";
+import { ackTime, sinceTime } from "./ack.ts";
 import { archiveScript, restoreScript } from "./archive-script.ts";
 import { writeSpoolFile } from "./spool.ts";
 import {
@@ -36,7 +36,7 @@ let living: ReturnType<typeof spawn>;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'it\'s a "spool" of 100% $HOME `x` '));
   spool = join(folder, "7 '7");
-  for (const part of ["ack", "refused", "want", "ready", "absent", "failed"]) {
+  for (const part of ["ack", "since", "refused", "want", "ready", "absent", "failed"]) {
     await mkdir(join(spool, part), { recursive: true });
   }
   walPath = join(folder, name);
@@ -56,10 +56,8 @@ afterEach(async () => {
 
 const agentLives = async () => writeFile(join(spool, "agent.pid"), `${living.pid}\n`);
 const acknowledge = async (mtimeNs: bigint) => {
-  const path = join(spool, "ack", name);
-  await writeFile(`${path}.tmp`, "{}");
-  await utimes(`${path}.tmp`, ackTime(mtimeNs), ackTime(mtimeNs));
-  await run("mv", [`${path}.tmp`, path]);
+  await writeSpoolFile(join(spool, "since", name), "", { owner: undefined, mtime: sinceTime(mtimeNs) });
+  await writeSpoolFile(join(spool, "ack", name), "{}", { owner: undefined, mtime: ackTime(mtimeNs) });
 };
 const mtimeNs = (at: Date) => BigInt(at.getTime()) * 1_000_000n;
 
@@ -93,13 +91,26 @@ describe.each(present)("archive_command under %s %s", (...shell) => {
     }
   });
 
-  test("does not take an acknowledgement of an earlier writing of the file", async () => {
-    const first = new Date("2026-01-01T00:00:00.500Z");
-    const second = new Date("2026-01-01T00:00:01.000Z");
-    await acknowledge(mtimeNs(first));
-    await utimes(walPath, second, second);
+  test.each([
+    ["an earlier", "2026-01-01T00:00:01.000Z"],
+    ["a later", "2025-12-31T23:59:59.990Z"],
+    ["a much later", "2020-01-01T00:00:00.000Z"],
+  ])("does not take an acknowledgement of %s writing of the file", async (_, time) => {
+    await acknowledge(mtimeNs(new Date("2026-01-01T00:00:00.500Z")));
+    await utimes(walPath, new Date(time), new Date(time));
 
     expect(await go()).toMatchObject({ code: 0, stdout: `fallback\nwal push\nit's\n./${name}\n` });
+  });
+
+  test("does not take an acknowledgement one of whose two marks is gone", async () => {
+    for (const lost of ["ack", "since"]) {
+      const at = new Date("2026-01-01T00:00:00.500Z");
+      await utimes(walPath, at, at);
+      await acknowledge(mtimeNs(at));
+      await rm(join(spool, lost, name));
+
+      expect(await go()).toMatchObject({ code: 0, stdout: `fallback\nwal push\nit's\n./${name}\n` });
+    }
   });
 
   test("waits for the agent, and succeeds when it has acknowledged", async () => {
