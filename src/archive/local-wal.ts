@@ -22,7 +22,10 @@ export function checkWalText(file: WalFileName, bytes: Uint8Array): void {
   try {
     const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("utf8");
     if (file.kind === "history") requireAncestors(parseTimelineHistory(file.timeline, text));
-    if (file.kind === "backup-label") parseBackupLabel(text);
+    if (file.kind === "backup-label") {
+      const { startSegment } = parseBackupLabel(text);
+      if (startSegment !== file.segment) throw new Error(`it is the label of a backup from ${startSegment}`);
+    }
   } catch (cause) {
     throw new EngineError("wal-refused", `refused WAL file "${file.name}": it does not have its form`, {
       cause,
