@@ -37,7 +37,10 @@ export interface Availability {
 export class Backlog {
   readonly #entries = new Map<string, BacklogEntry>();
   readonly #repositories: readonly string[];
+  /** Kept in order through single changes: sorting ten thousand files anew for each one would take longer than pushing it. */
   #order: BacklogEntry[] | undefined = [];
+  /** Entries that are not in the order yet. */
+  #added: BacklogEntry[] = [];
   #turn = 0;
 
   constructor(repositories: readonly string[]) {
@@ -69,12 +72,16 @@ export class Backlog {
       error: undefined,
     };
     this.#entries.set(file.name, entry);
-    this.#order = undefined;
+    this.#added.push(entry);
     return entry;
   }
 
   remove(name: string): void {
-    if (this.#entries.delete(name)) this.#order = undefined;
+    const entry = this.#entries.get(name);
+    if (entry === undefined) return;
+    const order = this.#sorted();
+    order.splice(placeOf(order, entry), 1);
+    this.#entries.delete(name);
   }
 
   /** PostgreSQL waits for this file: it goes first, at once, whatever failed before. */
@@ -117,10 +124,31 @@ export class Backlog {
     return { atMs };
   }
 
-  #sorted(): readonly BacklogEntry[] {
-    this.#order ??= [...this.#entries.values()].sort(compareEntries);
+  #sorted(): BacklogEntry[] {
+    if (this.#order === undefined || this.#added.length > insertedSingly) {
+      this.#order = [...this.#entries.values()].sort(compareEntries);
+    } else {
+      for (const entry of this.#added) this.#order.splice(placeOf(this.#order, entry), 0, entry);
+    }
+    this.#added = [];
     return this.#order;
   }
+}
+
+/** More new entries than this are sorted in together. */
+const insertedSingly = 16;
+
+/** The index of an entry in the order, or where it belongs. */
+function placeOf(order: readonly BacklogEntry[], entry: BacklogEntry): number {
+  let low = 0;
+  let high = order.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const other = order[middle];
+    if (other !== undefined && compareEntries(other, entry) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function compareEntries(a: BacklogEntry, b: BacklogEntry): number {
