@@ -1,5 +1,6 @@
 import { CommanderError, type Command } from "commander";
 import { EngineError, describeError } from "../common/errors.ts";
+import { parseWalFileName } from "../postgres/wal-file-name.ts";
 import { exitStatusFor, type ExitTable } from "./exit-status.ts";
 import { formatJson } from "./output.ts";
 import { createProgram } from "./program.ts";
@@ -68,10 +69,17 @@ function helpFor(program: Command, argv: readonly string[]): string {
   return `${words.join(" ")} --help`;
 }
 
-/** `wal fetch` is a `restore_command`: its exit statuses are read by PostgreSQL. */
+/**
+ * `wal fetch` is a `restore_command`: its exit statuses are read by PostgreSQL. So are those of one that is misspelt, or
+ * has its options in the wrong place, which it would take for the end of the archive: what else names a WAL file as `%f`
+ * does is `wal push`.
+ */
 function tableFor(argv: readonly string[]): ExitTable {
   const words = argv.slice(2).filter((word) => !word.startsWith("-"));
-  return words[0] === "wal" && words[1] === "fetch" ? "restore-command" : "general";
+  const isFetch =
+    words.includes("fetch") ||
+    (words[0] === "wal" && words.some((word) => parseWalFileName(word) !== undefined));
+  return isFetch && !words.includes("push") ? "restore-command" : "general";
 }
 
 function wantsJson(argv: readonly string[]): boolean {
