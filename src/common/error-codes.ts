@@ -21,7 +21,7 @@ export const errorCodes = {
   usage: { exit: 2, retryable: false, owner: "operator" },
   /** The configuration file or environment is wrong or incomplete. */
   config: { exit: 3, retryable: false, owner: "operator" },
-  /** Stopped by Ctrl-C, SIGTERM or a caller's abort signal. */
+  /** Stopped by Ctrl-C, SIGTERM or a caller's abort signal. The agent is meant to be stopped so, and ends with 0. */
   aborted: { exit: 4, retryable: true, owner: "operator" },
   /** A local file or directory could not be read or written. */
   "file-io": { exit: 5, retryable: false, owner: "environment" },

@@ -2,6 +2,7 @@ import { pipeline } from "node:stream/promises";
 import { codecNamed } from "../codec/codecs.ts";
 import { Measure, measured } from "../codec/measure.ts";
 import { readTar } from "../codec/tar/reader.ts";
+import { throwIfAborted } from "../common/abort.ts";
 import { mapConcurrent } from "../common/concurrency.ts";
 import { EngineError } from "../common/errors.ts";
 import { faultPoint } from "../common/fault-point.ts";
@@ -84,6 +85,8 @@ async function unpackPart(part: RestorePart, options: UnpackOptions): Promise<vo
       { signal },
     );
   } catch (cause) {
+    // The pipeline throws Node's AbortError, which knows no code of ours.
+    throwIfAborted(signal);
     if (cause instanceof EngineError && cause.code === "object-corrupt") {
       throw corrupt(repository, part, cause.message, cause);
     }

@@ -10,6 +10,7 @@ import { connect } from "../../postgres/connection.ts";
 import { formatLsn } from "../../postgres/lsn.ts";
 import { openContext, resolveConfig } from "../context.ts";
 import type { Config } from "../config.ts";
+import { explainInterruption } from "../interrupted.ts";
 import { connectToServer, findDataDirectory } from "../local-server.ts";
 import { parseCount, parseTags, type RepositoryOptions, type ServerOptions } from "../options.ts";
 import { formatFacts, formatJson, parseOutputFormat } from "../output.ts";
@@ -44,7 +45,7 @@ export async function run(options: BaseCreateOptions, signal: AbortSignal): Prom
       ? undefined
       : await connect({ url: new Secret(primaryUrl), applicationName: "tidemark", signal });
   const reporter = createProgressReporter(process.stderr);
-  const result = await createBackup({
+  const work = createBackup({
     repositories: context.repositories,
     connection,
     ...(primary === undefined ? {} : { primaryConnection: primary }),
@@ -60,6 +61,10 @@ export async function run(options: BaseCreateOptions, signal: AbortSignal): Prom
         elapsedMs: Date.now() - startedAt.getTime(),
       }),
   }).finally(() => reporter.finish());
+  const result = await explainInterruption(
+    work,
+    "The server is out of backup mode, and no backup was made. Run the same command again to take one; it removes what may be left of this one.",
+  );
   process.stdout.write(format === "json" ? formatJson(resultJson(result)) : resultText(result));
   requireSoundPages(result);
 }

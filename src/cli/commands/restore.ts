@@ -1,3 +1,4 @@
+import { rm } from "node:fs/promises";
 import { resolve } from "node:path";
 import { startPrefetcher } from "../../agent/prefetcher.ts";
 import { prefetchRootOf } from "../../agent/shell-text.ts";
@@ -16,6 +17,7 @@ import { parseTablespaceMap, tablespaceTargets, type TablespaceMap } from "../..
 import { cleanUnfinishedRestore } from "../../restore/target-directory.ts";
 import { confirm } from "../confirm.ts";
 import { openContext, type CommandContext } from "../context.ts";
+import { explainInterruption } from "../interrupted.ts";
 import { parseCount, type RepositoryOptions } from "../options.ts";
 import { formatFacts, formatJson, parseOutputFormat } from "../output.ts";
 import { become } from "../privileges.ts";
@@ -64,8 +66,17 @@ export async function run(directory: string, options: RestoreOptions, signal: Ab
   const owner = await makeRestoreDirectory(dataDirectory, choices.start);
   if (owner !== undefined) await become(owner);
   const job: RestoreJob = { context, plan, choices, dataDirectory, options, signal };
-  const restored = await unpack(job);
-  const recovery = binaries === undefined ? undefined : await recover(job, binaries);
+  const restored = await explainInterruption(
+    unpack(job),
+    `What "${dataDirectory}" holds by now cannot be started. Remove it with "tidemark restore ${dataDirectory} --clean", then run the same command again.`,
+  );
+  const recovery =
+    binaries === undefined
+      ? undefined
+      : await explainInterruption(
+          recover(job, binaries),
+          `The server is stopped, and "${dataDirectory}" is restored, but not yet recovered to its target. Start PostgreSQL on it to go on, or remove it.`,
+        );
   if (format === "json")
     process.stdout.write(formatJson({ plan: summary, ...resultJson(restored, recovery) }));
   else process.stdout.write(resultText(job, restored, recovery));
@@ -192,6 +203,8 @@ async function recover(job: RestoreJob, binaries: ServerBinaries): Promise<Verif
       walSegmentSizeBytes: info.walSegmentSizeBytes,
       ...(info.systemIdentifier === undefined ? {} : { expectedSystemIdentifier: info.systemIdentifier }),
       fetchCommand: fetchCommand(job),
+      // A server that pauses or stops at its target, or is stopped before, goes on with it when it is started again.
+      leaveScript: true,
       log: context.log,
     });
     // Awaited here: the prefetcher must live until recovery is over.
@@ -204,7 +217,10 @@ async function recover(job: RestoreJob, binaries: ServerBinaries): Promise<Verif
     });
   })();
   // Recovery is over: a later crash of this server must not look into the archive again.
-  if (choices.action === "promote") await removeRecoverySettings(dataDirectory);
+  if (choices.action === "promote") {
+    await removeRecoverySettings(dataDirectory);
+    await rm(prefetchRootOf(dataDirectory), { recursive: true, force: true });
+  }
   if (job.options.stopAfter === true) await verified.server?.stop("fast");
   else verified.server?.release();
   return verified;
