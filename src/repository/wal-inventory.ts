@@ -38,13 +38,18 @@ export async function readWalInventory(repository: Repository, signal?: AbortSig
   return { segments, partials, histories };
 }
 
-/** Reads a listed key as a WAL file, or undefined for anything else (junk, side objects). */
+/**
+ * Reads a listed key as a WAL file, or undefined for anything else: junk, side objects, and WAL in a place where nobody
+ * fetches it from (a copy someone made), which is neither to be planned with nor to be pruned.
+ */
 export function parseWalObject(entry: ListEntry): WalObject | undefined {
   if (entry.kind !== "object") return undefined;
   const name = entry.key.slice(entry.key.lastIndexOf("/") + 1);
   const { stem, codec } = splitCodecExtension(name);
   const file = parseWalFileName(stem);
-  return file === undefined ? undefined : walObject(file, codec.name, entry);
+  if (file === undefined) return undefined;
+  const place = file.kind === "history" ? "wals/" : `wals/${file.segment.slice(0, 16)}/`;
+  return `/${entry.key}`.endsWith(`/${place}${name}`) ? walObject(file, codec.name, entry) : undefined;
 }
 
 export function walObject(file: WalFileName, codec: CodecName, info: ObjectInfo): WalObject {
