@@ -138,7 +138,7 @@ function addBaseCommands(base: Command, signal: AbortSignal): void {
     .option("--spread-checkpoint", "let PostgreSQL spread the first checkpoint instead of forcing it at once")
     .option(
       "--wal-timeout <seconds>",
-      "how long to wait for the last WAL segment in the archive (default: 300)",
+      "how long the archive may make no progress towards the last WAL segment needed (default: 600)",
     )
     .option("--primary-connection <url>", "when backing up a standby: the primary, to switch WAL there")
     .action(async (options) => (await import("./commands/base-create.ts")).run(options, signal));
