@@ -27,9 +27,9 @@ describe.skipIf(skipped !== undefined)(`what Barman's tools wrote, read by us${l
       const options = walOptions[major];
       source = await archivedByBarman(await s3Place(sharedCephGateway()), { major, name: server, options });
       await makeLedger(source.pg, await source.pg.folder.make("fast"));
-      ids.gzip = await barmanBackup(source, ["--gzip", "--max-archive-size", "4MB", "--name", "nightly"]);
+      ids.gzip = await barmanBackup(source, ["--gzip", "--max-archive-size", "1MB", "--name", "nightly"]);
       afterGzip = await writeAndNote(source.pg, "after gzip");
-      ids.bzip2 = await barmanBackup(source, ["--bzip2", "--max-archive-size", "4MB"]);
+      ids.bzip2 = await barmanBackup(source, ["--bzip2", "--max-archive-size", "1MB"]);
       afterBzip2 = await writeAndNote(source.pg, "after bzip2");
       ids.plain = await barmanBackup(source, ["--max-archive-size", "4MB"]);
       good = await writeAndNote(source.pg, "before the accident");
@@ -45,7 +45,7 @@ describe.skipIf(skipped !== undefined)(`what Barman's tools wrote, read by us${l
         [ids.bzip2, ".bz2"],
         [ids.plain, ""],
       ] as const) {
-        const names = await objectNames(source.place, server, `base/${id}`);
+        const names = await objectNames(source.place, `${server}/base/${id}/`);
         const [tablespace] = names.filter((name) => /^\d+\.tar/.test(name));
         expect(names).toEqual(
           expect.arrayContaining([

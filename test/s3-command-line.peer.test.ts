@@ -8,7 +8,7 @@ import { testFolder } from "../src/postgres/testing/test-server.ts";
 import type { S3Access } from "./ceph/s3-service.ts";
 import { sharedCephGateway } from "./ceph/shared-gateway.ts";
 import { cephPrograms, leftOut, reasonToSkip } from "./support/peer-programs.ts";
-import { s3Environment, s3Place, type S3Place } from "./support/s3-place.ts";
+import { openPlace, s3Environment, s3Place, type S3Place } from "./support/s3-place.ts";
 import { tidemark } from "./support/programs.ts";
 
 const skipped = await reasonToSkip(cephPrograms);
@@ -83,11 +83,17 @@ describe.skipIf(skipped !== undefined)(`the command line on S3 that does not wor
 
   it("wal fetch tells PostgreSQL absent from could-not-tell", async () => {
     const away = ["--repo", place.url, "--server", "main", "--endpoint-url", nowhere];
-    const absent = await fetch(place.tidemark("main"), place.environment);
+    const store = await openPlace(place);
+    await store.put("begun/wals/00000001.history", []);
+    await store.close();
+    const absent = await fetch(place.tidemark("begun"), place.environment);
+    const misspelt = await fetch(place.tidemark("begum"), place.environment);
     const down = await fetch(away, place.environment);
     const listed = await list(away, place.environment);
 
     expect(absent).toMatchObject({ code: 1, delivered: false });
+    expect(misspelt).toMatchObject({ code: 150, delivered: false });
+    expect(misspelt.stderr).toContain('there is nothing of server "begum"');
     expect(down).toMatchObject({ code: 150, delivered: false });
     expect(down.stderr).toContain(nowhere.replace("http://", ""));
     expect(listed.code).toBe(10);

@@ -1,4 +1,5 @@
 import { Secret } from "../../src/common/log.ts";
+import type { ObjectStore } from "../../src/storage/object-store.ts";
 import { openS3Store } from "../../src/storage/s3/s3-store.ts";
 import { freshBucket, type S3Access } from "../ceph/s3-service.ts";
 
@@ -14,10 +15,12 @@ export interface S3Place {
   tidemark(server: string): readonly string[];
 }
 
+const pathInBucket = "some/path";
+
 /** A new bucket, with a path in it. */
 export async function s3Place(access: S3Access): Promise<S3Place> {
   const bucket = await freshBucket(access);
-  const url = `s3://${bucket}/some/path`;
+  const url = `s3://${bucket}/${pathInBucket}`;
   return {
     url,
     bucket,
@@ -27,18 +30,23 @@ export async function s3Place(access: S3Access): Promise<S3Place> {
   };
 }
 
-/** The names of all objects below a folder of a server, in order, without that folder: `base/20261121T090727`. */
-export async function objectNames(place: S3Place, server: string, folder: string): Promise<string[]> {
+/** The place as an object store, for looking at what lies there; the caller closes it. */
+export async function openPlace(place: S3Place): Promise<ObjectStore> {
   const { AWS_ACCESS_KEY_ID = "", AWS_SECRET_ACCESS_KEY = "" } = place.environment;
-  const store = await openS3Store({
+  return openS3Store({
     bucket: place.bucket,
-    prefix: `some/path/${server}/${folder}`,
+    prefix: pathInBucket,
     endpoint: place.endpoint,
     credentials: { accessKeyId: AWS_ACCESS_KEY_ID, secretAccessKey: new Secret(AWS_SECRET_ACCESS_KEY) },
   });
+}
+
+/** The names of all objects below a prefix such as `main/base/20261121T090727/`, in order, without it. */
+export async function objectNames(place: S3Place, prefix: string): Promise<string[]> {
+  const store = await openPlace(place);
   try {
-    const entries = await Array.fromAsync(store.list(""));
-    return entries.flatMap((entry) => (entry.kind === "object" ? [entry.key] : []));
+    const entries = await Array.fromAsync(store.list(prefix));
+    return entries.flatMap((entry) => (entry.kind === "object" ? [entry.key.slice(prefix.length)] : []));
   } finally {
     await store.close();
   }
