@@ -13,6 +13,9 @@ export interface WaitScriptOptions {
  *
  * `agent_is_dead` first asks for the process. Its number may have been given to another one since, or it may hang: a
  * living agent touches its file every second, so after a while that must be newer than our request.
+ *
+ * A request has content, which nobody reads: on a full disk an empty file can still be made, but the agent could not write
+ * its answer, and archiving would wait for space that only archiving frees.
  */
 export function waitFunctions(options: WaitScriptOptions): string {
   return `spool=${quoteForShell(options.root)}
@@ -45,7 +48,7 @@ wait_a_little() {
 }
 
 announce() {
-  { true >"$want"; } 2>/dev/null || run_without_agent "$@"
+  { echo wanted >"$want"; } 2>/dev/null || run_without_agent "$@"
 }
 `;
 }
