@@ -520,13 +520,13 @@ test("a repository without backups says so, and gives nothing", async () => {
   ).toMatchInlineSnapshot(`
     "$ tidemark restore <dir>/new --repo <dir>/repo --server main
     exit 50
-    tidemark: this cannot be restored: the repository holds no finished backup
-    hint: Take one with "tidemark base create".
+    tidemark: this cannot be restored: repository "<dir>/repo/main" holds no finished backup
+    hint: Are repository and server name right? A backup is taken with "tidemark base create".
 
     $ tidemark restore <dir>/new --backup latest --repo <dir>/repo --server main
     exit 50
-    tidemark: this cannot be restored: the repository holds no finished backup
-    hint: Take one with "tidemark base create".
+    tidemark: this cannot be restored: repository "<dir>/repo/main" holds no finished backup
+    hint: Are repository and server name right? A backup is taken with "tidemark base create".
 
     $ tidemark restore <dir>/new --backup nightly --repo <dir>/repo --server main
     exit 40

@@ -7,7 +7,7 @@ import { requireFinished } from "../repository/backup-info.ts";
 import { EngineError } from "../common/errors.ts";
 import { readPlanFacts, type RepositoryFacts } from "../repository/plan-facts.ts";
 import { planRecovery, type PlanRefusal, type RecoveryPlan } from "../repository/recovery-plan.ts";
-import type { Repository } from "../repository/repository.ts";
+import { describeRepository, type Repository } from "../repository/repository.ts";
 import { readBackupParts, type BackupParts } from "./backup-parts.ts";
 import { checkReach } from "./plan-reach.ts";
 import { findWalEnd, type WalEnd } from "./wal-end.ts";
@@ -50,6 +50,7 @@ export async function planRestore(options: {
     timeline: request.timeline,
     backup: chooseBackup(repository, facts, request.backup),
   });
+  if (facts.backups.length === 0) return noBackup(repository, facts);
   if (recovery.kind === "unreachable") return recovery;
   const backup = await readBackupParts(repository, recovery.backup, signal);
   if (backup.problems.length > 0) {
@@ -71,6 +72,22 @@ export async function planRestore(options: {
     backup,
     walEnd: read.walEnd,
     notes: [...notesOf(recovery, backup), ...reach.notes],
+  };
+}
+
+/** What there is instead: nothing under this name, or backups that did not finish or cannot be read. */
+function noBackup(repository: Repository, { catalogue }: RepositoryFacts): PlanRefusal {
+  const found = catalogue.slice(-5).map((entry) => {
+    const why = entry.kind === "unreadable" ? `unreadable: ${entry.error}` : entry.kind;
+    return `"${entry.id}" (${why})`;
+  });
+  return {
+    kind: "unreachable",
+    reason: `repository "${describeRepository(repository)}" holds no finished backup${found.length === 0 ? "" : `, only ${found.join(", ")}`}`,
+    hint:
+      found.length === 0
+        ? 'Are repository and server name right? A backup is taken with "tidemark base create".'
+        : "Look whether another copy of the repository has a whole one.",
   };
 }
 

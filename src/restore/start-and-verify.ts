@@ -156,7 +156,8 @@ async function promoted(server: RunningServer, { timeoutMs, signal, logStart }: 
       server,
       failure ?? describeError(error),
       failure === undefined ? error.hint : hintForFailure(failure),
-      error,
+      // PostgreSQL's own reason says all; without one, the end of the log is all there is.
+      failure === undefined ? error : undefined,
     );
   } finally {
     watch.abort();
