@@ -123,6 +123,34 @@ describe("the walk over a data directory", () => {
     expect(warnings).toHaveLength(1);
   });
 
+  it.each([
+    "base/16384",
+    "base/5/16385",
+    "pg_xact",
+    "pg_multixact/members",
+    "pg_tblspc",
+    "pg_tblspc/16384/x",
+  ])("refuses a link at %s, behind which data would be missing from the backup", (path) => {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    symlinkSync("/etc", join(root, path));
+
+    expect(() => paths(dataRoot())).toThrow(
+      expect.objectContaining({ code: "backup-failed", message: expect.stringContaining(join(root, path)) }),
+    );
+  });
+
+  it("refuses a link in a tablespace", () => {
+    symlinkSync("/etc", join(root, "5"));
+    const tree = {
+      ...dataRoot(),
+      archive: "16384",
+      top: "PG_15_202209061",
+      ruleFor: tablespaceEntryRule,
+    } as const;
+
+    expect(() => paths(tree)).toThrow("is a link in a directory of PostgreSQL's own");
+  });
+
   it("refuses a file whose name is not UTF-8, because it could not be opened by it", () => {
     execFileSync("bash", ["-c", `touch '${root}/'$'bad\\xff'`]);
 

@@ -2,6 +2,7 @@ import { existsSync, lstatSync, opendirSync, readlinkSync, statSync, type Dirent
 import { join } from "node:path";
 import { EngineError, fileError, systemErrorCode } from "../common/errors.ts";
 import type { Log } from "../common/log.ts";
+import { isTablespaceLink, linkHidesData } from "../postgres/own-directories.ts";
 import {
   isRelationDirectory,
   parseRelationFileName,
@@ -160,9 +161,10 @@ function statsOf(path: string): Stats | undefined {
 
 function readLink(path: string, source: string, log: Log): LinkEntry | undefined {
   // Restore makes these anew, to where the tablespaces will be.
-  if (/^pg_tblspc\/\d+$/.test(path)) return undefined;
+  if (isTablespaceLink(path)) return undefined;
   const stats = statsOf(source);
   if (stats === undefined) return undefined;
+  if (linkHidesData(path)) throw hiddenData(source);
   try {
     if (statSync(source, { throwIfNoEntry: false })?.isDirectory() === true) {
       log.warn("a link to a directory is stored as a link: what is in the directory is not in the backup", {
@@ -174,6 +176,20 @@ function readLink(path: string, source: string, log: Log): LinkEntry | undefined
     if (systemErrorCode(error) === "ENOENT") return undefined;
     throw fileError("read", source, error);
   }
+}
+
+/**
+ * PostgreSQL's own base backup leaves such links out with a warning, and the copy lacks the data. A link in the copy
+ * would be worse: on the same host the copy writes into the files of its origin.
+ */
+function hiddenData(source: string): EngineError {
+  return new EngineError(
+    "backup-failed",
+    `"${source}" is a link in a directory of PostgreSQL's own, and what it leads to would not be in the backup`,
+    {
+      hint: "PostgreSQL makes no links there. To keep part of the data on another disk, move it into a tablespace; or put the directory in the link's place, or mount the disk there.",
+    },
+  );
 }
 
 /** Node gives U+FFFD for bytes that are not UTF-8; opening such a name would fail and look as if it had vanished. */

@@ -1,4 +1,6 @@
+import { corruptData } from "../codec/corrupt.ts";
 import type { TarMember } from "../codec/tar/entry.ts";
+import { isTablespaceLink, linkHidesData } from "../postgres/own-directories.ts";
 import { controlPath, heldControlPath, markerName } from "./marker.ts";
 
 /*
@@ -33,7 +35,21 @@ const configurationFiles: ReadonlySet<string> = new Set([
   "postgresql.conf",
 ]);
 
-/** For `TreeWriterOptions.placeOf` of PGDATA. */
+/** What is in these the server does without: where one was a link, a directory takes its place. */
+const worthless: ReadonlySet<string> = new Set([
+  "log",
+  "pg_dynshmem",
+  "pg_log",
+  "pg_notify",
+  "pg_replslot",
+  "pg_serial",
+  "pg_snapshots",
+  "pg_stat",
+  "pg_stat_tmp",
+  "pg_subtrans",
+]);
+
+/** For `TreeWriterOptions.placeOf` of PGDATA. Throws `object-corrupt` for a link in the place of data. */
 export function placeInDataDirectory(path: string, kind: TarMember["kind"]): string | undefined {
   if (path === controlPath) return kind === "file" ? heldControlPath : undefined;
   if (leftOut.has(path)) return undefined;
@@ -42,14 +58,31 @@ export function placeInDataDirectory(path: string, kind: TarMember["kind"]): str
   if (path.startsWith("pg_wal/")) return kind === "directory" ? path : undefined;
   // These are edited for recovery, and the file behind a link may be that of a live server.
   if (kind === "symlink" && configurationFiles.has(path)) return undefined;
-  // These links are made anew, from backup.info and the mapping.
-  if (path.startsWith("pg_tblspc/") && kind === "symlink") return undefined;
+  if (kind === "symlink") {
+    // These links are made anew, from backup.info and the mapping.
+    if (isTablespaceLink(path) || worthless.has(path)) return undefined;
+    refuseHiddenData(path);
+  }
   return path;
 }
 
-/** For a tablespace's archive: what PostgreSQL keeps there is in `PG_<major>_<catalog version>`, nothing else is ours. */
-export function placeInTablespace(path: string): string | undefined {
-  return path === "." || /^PG_\d+_\d+(\/|$)/.test(path) ? path : undefined;
+/**
+ * For a tablespace's archive: what PostgreSQL keeps there is in `PG_<major>_<catalog version>`, nothing else is ours.
+ * Throws `object-corrupt` for a link in the place of data.
+ */
+export function placeInTablespace(path: string, kind: TarMember["kind"]): string | undefined {
+  if (path !== "." && !/^PG_\d+_\d+(\/|$)/.test(path)) return undefined;
+  if (kind === "symlink") refuseHiddenData(path);
+  return path;
+}
+
+/** Other tools store such links as they are: on the origin's host the restored server would write into its files. */
+function refuseHiddenData(path: string): void {
+  if (!linkHidesData(path)) return;
+  throw corruptData(
+    "tar",
+    `"${path}" is a link in place of data, and the data behind it is not in the backup`,
+  );
 }
 
 /**

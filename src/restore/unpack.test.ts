@@ -177,8 +177,8 @@ describe("what an archive must not do", () => {
 
     const unpacking = here.unpack([
       [
-        { path: "base", kind: "symlink", linkPath: outside },
-        { path: "base/evil", content: "x" },
+        { path: "extra", kind: "symlink", linkPath: outside },
+        { path: "extra/evil", content: "x" },
       ],
     ]);
 
