@@ -1,6 +1,7 @@
 import { open, rename, rm, type FileHandle } from "node:fs/promises";
 import { temporaryPathFor } from "../common/durable-file.ts";
 import { fileError } from "../common/errors.ts";
+import { releaseChunk } from "../common/release-chunk.ts";
 import { codecNamed } from "../codec/codecs.ts";
 import type { CodecName } from "../codec/codec.ts";
 import type { SystemIdentifier } from "../postgres/system-identifier.ts";
@@ -55,6 +56,7 @@ export async function deliverObject(
         for await (const chunk of content) {
           check.update(chunk);
           await append(handle, chunk, temporary);
+          releaseChunk(chunk);
         }
         check.finish();
       },

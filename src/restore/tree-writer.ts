@@ -15,6 +15,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileError, systemErrorCode } from "../common/errors.ts";
+import { releaseChunk } from "../common/release-chunk.ts";
 import { kib } from "../common/units.ts";
 import type { TarFile, TarMember } from "../codec/tar/entry.ts";
 import { corruptData } from "../codec/corrupt.ts";
@@ -54,7 +55,10 @@ export class TreeWriter {
     this.#options = options;
   }
 
-  /** Writes one member. The body is read to its end, if anything of it is needed. */
+  /**
+   * Writes one member. The body is read to its end, if anything of it is needed; its chunks are the writer's from then
+   * on, and may be empty afterwards.
+   */
   async add(member: TarMember, body: AsyncIterable<Uint8Array>): Promise<void> {
     const safe = safeTarPath(member.path);
     if (member.kind === "hardlink" || member.kind === "special") {
@@ -157,7 +161,10 @@ export class TreeWriter {
           .catch((error: unknown) => {
             failure ??= error;
           })
-          .finally(() => pending.delete(turn));
+          .finally(() => {
+            pending.delete(turn);
+            releaseChunk(piece);
+          });
         pending.add(turn);
         offset += piece.length;
         if (pending.size >= writesInFlight) await Promise.race(pending);

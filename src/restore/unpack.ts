@@ -106,8 +106,10 @@ async function* counted(
   onBytes: (bytes: number) => void,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   for await (const chunk of source) {
+    // Read first: the consumer may give the chunk's memory back.
+    const { length } = chunk;
     yield chunk;
-    onBytes(chunk.length);
+    onBytes(length);
   }
 }
 
