@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { appendFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { isEngineError } from "../common/errors.ts";
@@ -50,6 +50,16 @@ describe.each(majorsUnderTest())("a server of PostgreSQL %i", (major) => {
     expect(await pg.server.stop("fast")).toBe("fast");
     expect(await pg.server.exited).toEqual({ code: 0, signal: undefined });
     expect(await clusterState(pg.dataDirectory)).toEqual({ kind: "stopped" });
+  });
+
+  test("runs on the directory it was given, whatever its configuration calls the data directory", async () => {
+    await using pg = await testServer({ major });
+    await pg.server.stop();
+    await appendFile(join(pg.dataDirectory, "postgresql.conf"), "data_directory = '/srv/origin'\n");
+
+    await pg.restart();
+
+    expect(await pg.sql("SHOW data_directory")).toEqual([{ data_directory: pg.dataDirectory }]);
   });
 
   test("says in the error why it did not start, and leaves nothing running", async () => {

@@ -164,6 +164,8 @@ interface Prepared {
 function spawnServer(options: StartOptions, prepared: Prepared) {
   const { dataDirectory, port, user, binaries, sockets, logFd } = prepared;
   const settings: Settings = {
+    // A configuration file's own wins over -D, so that a restored server could start on the directory of its origin.
+    data_directory: dataDirectory,
     listen_addresses: "",
     port: String(port),
     unix_socket_directories: sockets.directory,

@@ -11,6 +11,7 @@ test("assignments are read as PostgreSQL reads them", () => {
     "cluster_name = 'it''s \\'ours\\''",
     "include 'more.conf'",
     "include_dir = 'conf.d'",
+    "data_directory'/srv'",
     "archive_command = ''",
     "nonsense",
   ].join("\n");
@@ -22,21 +23,22 @@ test("assignments are read as PostgreSQL reads them", () => {
     ["cluster_name", "it's 'ours'"],
     ["include", "more.conf"],
     ["include_dir", "conf.d"],
+    ["data_directory", "/srv"],
     ["archive_command", ""],
   ]);
 });
 
-test("lines that lead out of the restored directory are taken out, and includes of files that are gone", () => {
+test("lines that lead out of the restored directory are taken out, and includes that may not stay", () => {
   const text = [
     "data_directory = '/var/lib/postgresql/15/main'",
     "hba_file = '/etc/postgresql/15/main/pg_hba.conf'",
     "port = 5433",
     "include_dir = 'conf.d'",
     "include 'there.conf'",
-    "include_if_exists 'gone.conf'",
+    "include_if_exists 'perhaps.conf'",
   ].join("\n");
 
-  const edit = withoutForeignPlaces(text, (path) => path === "there.conf");
+  const edit = withoutForeignPlaces(text, ({ value }) => value === "there.conf" || value === "perhaps.conf");
 
   expect(edit.takenOut).toEqual([
     "data_directory = '/var/lib/postgresql/15/main'",

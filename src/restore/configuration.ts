@@ -14,7 +14,7 @@ export interface Assignment {
 }
 
 const linePattern =
-  /^\s*([A-Za-z_][\w$]*(?:\.[A-Za-z_][\w$]*)?)(?:\s*=\s*|\s+)('(?:[^'\\]|''|\\.)*'|[^\s#']+)/;
+  /^\s*([A-Za-z_][\w$]*(?:\.[A-Za-z_][\w$]*)?)(?:\s*=\s*|\s+|(?='))('(?:[^'\\]|''|\\.)*'|[^\s#']+)/;
 
 /** The assignments and include directives of a configuration file, in their order. */
 export function readAssignments(text: string): Assignment[] {
@@ -31,9 +31,9 @@ function unquote(value: string): string {
 }
 
 /**
- * Settings that lead out of the restored directory. `data_directory` above all: with it the server would start on the
- * directory the backup was taken from. The other files were stored in the archive's root, where the server looks by
- * default.
+ * Settings that lead out of the restored directory. `data_directory` above all: it wins over `-D`, and the server would
+ * start on the directory the backup was taken from. The other files were stored in the archive's root, where the server
+ * looks by default. (PostgreSQL 13 and 14 empty `stats_temp_directory` as they start.)
  */
 const locations: ReadonlySet<string> = new Set([
   "data_directory",
@@ -41,9 +41,13 @@ const locations: ReadonlySet<string> = new Set([
   "ident_file",
   "config_file",
   "external_pid_file",
+  "stats_temp_directory",
 ]);
 
-const includes: ReadonlySet<string> = new Set(["include", "include_dir"]);
+const includes: ReadonlySet<string> = new Set(["include", "include_dir", "include_if_exists"]);
+
+/** An include directive: its kind in `name`, the path as written in `value`. */
+export type Include = Pick<Assignment, "name" | "value">;
 
 export interface ConfigurationEdit {
   readonly text: string;
@@ -51,15 +55,15 @@ export interface ConfigurationEdit {
   readonly takenOut: readonly string[];
 }
 
-/**
- * `postgresql.conf` with the lines commented out that point elsewhere, and includes of files that are not there: the
- * server refuses to start over those. `isThere` is asked for a path as written.
- */
-export function withoutForeignPlaces(text: string, isThere: (path: string) => boolean): ConfigurationEdit {
+/** A configuration file with the lines commented out that point elsewhere, and the includes that may not stay. */
+export function withoutForeignPlaces(
+  text: string,
+  mayStay: (include: Include) => boolean,
+): ConfigurationEdit {
   const lines = text.split("\n");
   const takenOut: string[] = [];
   for (const { line, name, value } of readAssignments(text)) {
-    if (!locations.has(name) && !(includes.has(name) && !isThere(value))) continue;
+    if (!locations.has(name) && !(includes.has(name) && !mayStay({ name, value }))) continue;
     const source = lines[line] ?? "";
     takenOut.push(source.trim());
     lines[line] = `#${source} # taken out by Tidemark: it leads out of the restored directory`;
@@ -69,7 +73,7 @@ export function withoutForeignPlaces(text: string, isThere: (path: string) => bo
 
 /** Whether files other than these two may set parameters; then their values are not known. */
 export function includesOthers(text: string): boolean {
-  return readAssignments(text).some(({ name }) => includes.has(name) || name === "include_if_exists");
+  return readAssignments(text).some(({ name }) => includes.has(name));
 }
 
 /** A hot standby may not have less of these than the server whose WAL it replays (`CheckRequiredParameterValues`). */

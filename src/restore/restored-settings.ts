@@ -1,13 +1,13 @@
-import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { isAbsolute, join, resolve } from "node:path";
+import { join } from "node:path";
 import { fileError, systemErrorCode } from "../common/errors.ts";
 import type { ControlFile } from "../postgres/control-file.ts";
 import { writeRecoverySettings } from "../postgres/recovery-settings-file.ts";
 import { formatRecoverySettings, type RecoveryAction } from "../postgres/recovery-settings.ts";
 import { editSettingsFile, withoutSettingsBlock, withSettingsBlock } from "../postgres/settings-file.ts";
 import type { RecoveryPlan } from "../repository/recovery-plan.ts";
-import { requiredMinimums, withoutForeignPlaces } from "./configuration.ts";
+import { requiredMinimums } from "./configuration.ts";
+import { removeForeignPlaces } from "./foreign-places.ts";
 
 export interface RecoveryOptions {
   /** Shell command with `%f` and `%p`. */
@@ -47,10 +47,7 @@ export async function writeRestoredSettings(
     editSettingsFile(join(dataDirectory, name), dataDirectory, change);
   await edit("postgresql.conf", (text) => {
     if (text === "") notes.push("the backup holds no postgresql.conf; an empty one was written");
-    const isThere = (path: string) => existsSync(isAbsolute(path) ? path : resolve(dataDirectory, path));
-    const { text: edited, takenOut } = withoutForeignPlaces(text, isThere);
-    notes.push(...takenOut.map((line) => `taken out of postgresql.conf: ${line}`));
-    return text === "" ? minimalConfiguration : edited;
+    return text === "" ? minimalConfiguration : text;
   });
   await edit("pg_hba.conf", (text) => {
     if (text === "") notes.push("the backup holds no pg_hba.conf; one for local connections was written");
@@ -58,6 +55,7 @@ export async function writeRestoredSettings(
   });
   await edit("pg_ident.conf", (text) => (text === "" ? "# MAP  SYSTEM-USER  ROLE\n" : text));
 
+  notes.push(...(await removeForeignPlaces(dataDirectory)));
   const main = await readText(join(dataDirectory, "postgresql.conf"));
   await edit("postgresql.auto.conf", (text) => {
     const rest = withoutSettingsBlock(withoutSettingsBlock(text, minimumsBlock), archivingBlock);

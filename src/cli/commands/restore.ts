@@ -1,7 +1,7 @@
 import { rm } from "node:fs/promises";
 import { resolve } from "node:path";
 import { startPrefetcher } from "../../agent/prefetcher.ts";
-import { prefetchRootOf } from "../../agent/shell-text.ts";
+import { prefetchRootOf, quoteForShell } from "../../agent/shell-text.ts";
 import { EngineError } from "../../common/errors.ts";
 import { formatBytes, formatDuration } from "../../common/units.ts";
 import { formatLsn } from "../../postgres/lsn.ts";
@@ -242,7 +242,7 @@ function resultText(
   if (recovery === undefined) {
     facts.push([
       "next",
-      `start PostgreSQL on ${dataDirectory}; it replays to the target and then ${job.choices.action}s`,
+      `start PostgreSQL on ${dataDirectory} (postgres -D ${quoteForShell(dataDirectory)} -c data_directory=${quoteForShell(dataDirectory)}); it replays to the target and then ${job.choices.action}s`,
     ]);
     return `\n${formatFacts(facts)}`;
   }
