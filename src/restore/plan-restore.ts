@@ -10,6 +10,7 @@ import { planRecovery, type PlanRefusal, type RecoveryPlan } from "../repository
 import { describeRepository, type Repository } from "../repository/repository.ts";
 import { readBackupParts, type BackupParts } from "./backup-parts.ts";
 import { checkReach } from "./plan-reach.ts";
+import { forkNotes } from "./fork-notes.ts";
 import { findWalEnd, type WalEnd } from "./wal-end.ts";
 
 export interface RestoreRequest {
@@ -66,12 +67,16 @@ export async function planRestore(options: {
   const read = await readWalEnd(repository, recovery, signal);
   const reach = checkReach(read.recovery, read.walEnd);
   if (reach.kind === "unreachable") return reach;
+  const forks =
+    request.timeline === "latest"
+      ? await forkNotes(repository, { facts, recovery: read.recovery, maxSegments: segmentsLookedAt, signal })
+      : [];
   return {
     kind: "reachable",
     recovery: read.recovery,
     backup,
     walEnd: read.walEnd,
-    notes: [...notesOf(recovery, backup), ...reach.notes],
+    notes: [...notesOf(recovery, backup), ...reach.notes, ...forks],
   };
 }
 

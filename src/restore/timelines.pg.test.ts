@@ -106,3 +106,39 @@ test("a restore of a restore of a restore: five timelines, each reachable again,
     await rm(again.dataDirectory, { recursive: true });
   }
 });
+
+test("a time for which there are two stories comes with a warning, one before the fork or on a chosen timeline without", async () => {
+  await using first = await testServer({ major: anyMajorUnderTest(), walSegmentSizeMib: 1 });
+  const sample = await sampleRepository(first.folder);
+  await first.restart({ settings: sample.archiveSettings });
+  const now = async (server: TestServer): Promise<RecoveryTarget> => {
+    const [row] = await server.sql<{ at: string }>(
+      "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+00:00' AS at",
+    );
+    return { kind: "time", time: row!.at, inclusive: true };
+  };
+  await first.sql("CREATE TABLE t (n int)");
+  await sampleBackup(first, sample);
+  // Backups end on whole seconds.
+  await first.sql("SELECT pg_sleep(1.1)");
+  const beforeFork = await now(first);
+  await first.sql("INSERT INTO t VALUES (10)");
+  const leftAt = await currentLsn(first);
+  await first.sql("INSERT INTO t VALUES (11)");
+  const between = await now(first);
+  await archiveThrough(first, sample);
+  await first.server.stop("fast");
+  const fork = await planTo(sample, { kind: "lsn", lsn: leftAt, inclusive: false }, "latest");
+  const second = await continueFrom(first, sample, "restored", fork);
+  await second.sql("INSERT INTO t VALUES (20)");
+  await archiveThrough(second, sample);
+  await second.server.stop("fast");
+
+  const notesFor = async (target: RecoveryTarget, timeline: "latest" | TimelineId) =>
+    (await planTo(sample, target, timeline)).notes.filter((note) => note.includes("--timeline 1"));
+  expect(await notesFor(between, "latest")).toEqual([
+    expect.stringMatching(/^timeline 2 left timeline 1 at .* nothing that timeline 1 committed/),
+  ]);
+  expect(await notesFor(between, timelineId(2))).toEqual([]);
+  expect(await notesFor(beforeFork, "latest")).toEqual([]);
+});

@@ -73,6 +73,32 @@ export async function findWalEnd(repository: Repository, request: WalEndRequest)
   };
 }
 
+/**
+ * The time of the newest transaction that ended before a position on the path, in microseconds since 1970; undefined when
+ * none did in the last `maxSegments` segments up to there. Throws as `findWalEnd`.
+ */
+export async function newestTimeBefore(
+  repository: Repository,
+  position: Lsn,
+  request: Omit<WalEndRequest, "findTransaction">,
+): Promise<bigint | undefined> {
+  const { segments, segmentSizeBytes, maxSegments, signal } = request;
+  const before = segments.filter(
+    ({ file }) => file.kind === "segment" && segmentStartLsn(file.segment, segmentSizeBytes) < position,
+  );
+  for (const object of before.slice(-maxSegments).toReversed()) {
+    const bytes = await readWalObject(repository, object, { maxBytes: segmentSizeBytes, signal });
+    let newest: bigint | undefined;
+    walk(object, bytes, { ...request, findTransaction: true, next: undefined }, (event) => {
+      if (event.lsn < position && (newest === undefined || event.timeMicros > newest)) {
+        newest = event.timeMicros;
+      }
+    });
+    if (newest !== undefined) return newest;
+  }
+  return undefined;
+}
+
 function walk(
   object: WalObject,
   bytes: Buffer,
