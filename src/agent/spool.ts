@@ -36,7 +36,8 @@ export interface SpoolOwner {
  *     agent.json     how to reach it and what it archives
  *     agent.sock     its socket
  *
- * Everything is a cache but `owed/`: deleting the folder costs repeated uploads, which find the same content.
+ * Everything is a cache but `owed/`: deleting the folder costs repeated uploads, which find the same content. Beside it,
+ * in the spool directory, `claimed/` says which repositories were begun (`claim-note.ts`).
  */
 export interface Spool {
   readonly root: string;

@@ -1,8 +1,10 @@
+import { resolve } from "node:path";
 import { EngineError } from "../common/errors.ts";
 import { createLog, type Log, type LogLevel } from "../common/log.ts";
+import { ClaimNote } from "../repository/claim-note.ts";
 import { parseServerName, type ServerName } from "../repository/server-name.ts";
 import type { Repository } from "../repository/repository.ts";
-import { openStore } from "../storage/open-store.ts";
+import { openStore, parseStoreUrl } from "../storage/open-store.ts";
 import { wrapStore } from "../storage/wrap-store.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import { readConfig, type Config, type RepositoryConfig } from "./config.ts";
@@ -20,7 +22,10 @@ export interface CommandContext extends AsyncDisposable {
 }
 
 /** Whether a command may begin a repository: a directory that does not exist is made only for writers. */
-export type StoreAccess = "read" | "write";
+export type StoreAccess =
+  | { readonly kind: "read" }
+  /** The spool directory, where one is known, says which repositories were begun before (`claim-note.ts`). */
+  | { readonly kind: "write"; readonly spoolDirectory: string | undefined };
 
 /** Configuration file and flags, flags winning; no store is opened. */
 export async function resolveConfig(options: RepositoryOptions): Promise<Config> {
@@ -48,7 +53,7 @@ function repositoryFromFlags(url: string, options: RepositoryOptions): Repositor
 export async function openContext(
   options: RepositoryOptions,
   signal: AbortSignal,
-  access: StoreAccess = "read",
+  access: StoreAccess = { kind: "read" },
 ): Promise<CommandContext> {
   const config = await resolveConfig(options);
   const server = requireServerName(config);
@@ -105,10 +110,41 @@ async function openRepositories(given: {
   const repositories: Repository[] = [];
   for (const { name, entry } of namedRepositories(config)) {
     const repositoryLog = log.child({ server, repository: name });
-    const store = await openWrapped(entry, repositoryLog, access, signal);
-    repositories.push({ name, server, store, log: repositoryLog });
+    const claimNote = claimNoteFor(entry, server, access);
+    const isBegun = (await claimNote?.exists()) ?? false;
+    const store = await openWrapped(entry, repositoryLog, signal, {
+      createRoot: access.kind === "write" && !isBegun,
+      // It is not mounted just now; the others must not wait for it, nor must it be made.
+      allowMissingRoot: isBegun,
+    });
+    repositories.push({
+      name,
+      server,
+      store,
+      log: repositoryLog,
+      ...(claimNote === undefined ? {} : { claimNote }),
+    });
   }
   return repositories;
+}
+
+function claimNoteFor(
+  entry: RepositoryConfig,
+  server: ServerName,
+  access: StoreAccess,
+): ClaimNote | undefined {
+  if (access.kind === "read" || access.spoolDirectory === undefined) return undefined;
+  const location = parseStoreUrl(entry.url);
+  if (location.kind === "file") {
+    return new ClaimNote(access.spoolDirectory, { url: resolve(location.root), server });
+  }
+  const { bucket, prefix, endpoint = entry.endpoint } = location.options;
+  const url = `s3://${bucket}/${prefix ?? ""}`;
+  return new ClaimNote(access.spoolDirectory, {
+    url,
+    server,
+    ...(endpoint === undefined ? {} : { endpoint }),
+  });
 }
 
 /** Checked before any is opened: a mistake in the configuration is one whatever the stores say. */
@@ -124,12 +160,12 @@ function namedRepositories({ repositories = [] }: Config) {
 async function openWrapped(
   given: RepositoryConfig,
   log: Log,
-  access: StoreAccess,
   signal: AbortSignal,
+  root: { readonly createRoot: boolean; readonly allowMissingRoot: boolean },
 ): Promise<ObjectStore> {
   const { endpoint, region, pathStyle, caFile, maxBytesPerSecond } = given;
   const store = await openStore(given.url, {
-    createRoot: access === "write",
+    ...root,
     s3: {
       ...(endpoint === undefined ? {} : { endpoint }),
       ...(region === undefined ? {} : { region }),

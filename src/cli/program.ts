@@ -42,6 +42,7 @@ function addWalCommands(wal: Command, signal: AbortSignal): void {
     .description("archive one WAL file in every repository, and return when it is durable there")
     .addOption(new Option("--compression <codec>", "codec for stored WAL (default: zstd)"))
     .option("--level <number>", "compression level of that codec")
+    .option("--spool <dir>", "the agent's spool directory (default: beside the data directory)")
     .action(async (path: string, options) =>
       (await import("./commands/wal-push.ts")).run(path, options, signal),
     );
@@ -136,6 +137,7 @@ function addBaseCommands(base: Command, signal: AbortSignal): void {
     .option("--concurrency <number>", "parts compressed at the same time (default: cores + 1)")
     .option("--max-part-size <size>", "start a new part beyond this size (default: 1GiB)")
     .option("--spread-checkpoint", "let PostgreSQL spread the first checkpoint instead of forcing it at once")
+    .option("--spool <dir>", "the agent's spool directory (default: beside the data directory)")
     .option(
       "--wal-timeout <seconds>",
       "how long the archive may make no progress towards the last WAL segment needed (default: 600)",

@@ -1,7 +1,7 @@
-import { open, rename, rm } from "node:fs/promises";
-import { dirname, basename, join } from "node:path";
+import { mkdir, open, rename, rm } from "node:fs/promises";
+import { dirname, basename, join, resolve } from "node:path";
 import { randomBytes } from "node:crypto";
-import { fileError } from "./errors.ts";
+import { fileError, systemErrorCode } from "./errors.ts";
 
 /** Makes the names in a directory durable (see fsync(2): syncing a file does not sync the entry that names it). */
 export async function syncDirectory(path: string): Promise<void> {
@@ -10,6 +10,31 @@ export async function syncDirectory(path: string): Promise<void> {
     await handle.sync();
   } finally {
     await handle.close();
+  }
+}
+
+/**
+ * Makes a directory and its missing parents, durably: from the first parent that was there down, each gets its entries
+ * synced. Gives the first directory that was made, or undefined when all were there. Throws what the file system threw.
+ */
+export async function makeDurableDirectory(path: string, mode = 0o700): Promise<string | undefined> {
+  const wanted = resolve(path);
+  const made = await mkdir(wanted, { recursive: true, mode });
+  if (made === undefined) return undefined;
+  const first = resolve(made);
+  for (let at = wanted; at !== dirname(at); at = dirname(at)) {
+    await syncIfReadable(dirname(at));
+    if (at === first) break;
+  }
+  return first;
+}
+
+/** A directory that may be written into but not read cannot be opened, so not be synced either. */
+async function syncIfReadable(path: string): Promise<void> {
+  try {
+    await syncDirectory(path);
+  } catch (error) {
+    if (systemErrorCode(error) !== "EACCES") throw error;
   }
 }
 

@@ -1,15 +1,16 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { silentLog } from "../common/log.ts";
+import { createLog, silentLog } from "../common/log.ts";
 import { systemIdentifier } from "../postgres/system-identifier.ts";
 import { fixtureNames, readFixture } from "../postgres/testing/fixtures.ts";
 import { parseWalPageHeader } from "../postgres/wal-page-header.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import { openFileStore } from "../storage/file/file-store.ts";
 import { claimRepository } from "./claim.ts";
+import { ClaimNote } from "./claim-note.ts";
 import { readIdentity } from "./identity.ts";
 import type { Repository } from "./repository.ts";
 import { parseServerName } from "./server-name.ts";
@@ -105,5 +106,48 @@ describe("claiming a repository", () => {
       code: "system-mismatch",
       message: expect.stringContaining("000000010000000000000001.gz"),
     });
+  });
+
+  it("does not begin an empty repository that was claimed before: its disk is not mounted", async () => {
+    const claimNote = new ClaimNote(join(root, "spool"), { url: store.url, server: "pg1" });
+    const noted = { ...repository, claimNote };
+    const first = await claimRepository(noted, { ...ours, walCodec: "zstd" });
+    expect(await claimNote.exists()).toBe(true);
+    await rename(join(root, "pg1"), join(root, "not-mounted"));
+
+    await expect(claimRepository(noted, ours)).rejects.toMatchObject({
+      code: "store-missing",
+      message: `repository "${root}/pg1" has no identity, but it was claimed before, as "${claimNote.path}" notes`,
+      hint: `Is its disk mounted? Mount it, and archiving goes on. If the repository was emptied on purpose, remove "${claimNote.path}".`,
+    });
+
+    await rename(join(root, "not-mounted"), join(root, "pg1"));
+    expect(await claimRepository(noted, ours)).toEqual(first);
+    await rm(join(root, "pg1"), { recursive: true });
+    await rm(claimNote.path);
+    expect(await claimRepository(noted, ours)).toEqual({ ...ours, walCodecs: [] });
+  });
+
+  it("writes a lost identity anew when what the repository holds tells that it is the one", async () => {
+    const claimNote = new ClaimNote(join(root, "spool"), { url: store.url, server: "pg1" });
+    const noted = { ...repository, claimNote };
+    await claimRepository(noted, ours);
+    await put("base/20250101T000000/backup.info", "status=FAILED\nsystemid=7\n");
+    await rm(join(root, "pg1", "x-tidemark"), { recursive: true });
+
+    expect(await claimRepository(noted, ours)).toEqual({ ...ours, walCodecs: [] });
+  });
+
+  it("goes on when the note cannot be written, and says so", async () => {
+    const warnings: string[] = [];
+    const log = createLog((level, message) => warnings.push(`${level}: ${message}`));
+    await writeFile(join(root, "spool"), "a file where the folder should be");
+    const claimNote = new ClaimNote(join(root, "spool"), { url: store.url, server: "pg1" });
+
+    await claimRepository({ ...repository, log, claimNote }, ours);
+
+    expect(warnings).toEqual([
+      "warn: could not note that this repository is claimed: a disk that is not mounted would go unnoticed",
+    ]);
   });
 });

@@ -1,6 +1,6 @@
 import type { CodecName } from "../codec/codec.ts";
-import { EngineError, isEngineError } from "../common/errors.ts";
-import type { SystemIdentifier } from "../postgres/system-identifier.ts";
+import { describeError, EngineError, isEngineError } from "../common/errors.ts";
+import { formatSystemIdentifier, type SystemIdentifier } from "../postgres/system-identifier.ts";
 import { foreignContent } from "./claim-content.ts";
 import { readIdentity, requireSameSystem, writeIdentity, type RepositoryIdentity } from "./identity.ts";
 import { describeRepository, type Repository } from "./repository.ts";
@@ -21,9 +21,13 @@ const maxRounds = 10;
  * identity. A repository without one is claimed: by what it already holds (a Barman archive is taken over only by the
  * system that wrote it), else by being first. Repeating it is harmless and costs one read.
  *
+ * An empty repository that this machine has claimed before (`claim-note.ts`) is not claimed anew: it is the mount point
+ * of a disk that is not there, and what went into it would be hidden by the next mount.
+ *
  * A crash leaves either no identity, or a true one: it is one object, written whole, and never for another system.
  *
- * @throws EngineError `system-mismatch` when it is another system's, or when nobody can tell whose its WAL is.
+ * @throws EngineError `system-mismatch` when it is another system's, or when nobody can tell whose its WAL is;
+ * `store-missing` when it is empty and was not when it was claimed.
  */
 export async function claimRepository(
   repository: Repository,
@@ -34,7 +38,10 @@ export async function claimRepository(
     const stored = await readIdentity(repository, signal);
     if (stored !== undefined) {
       requireSameSystem(repository, stored, claim);
-      if (claim.walCodec === undefined || stored.walCodecs.includes(claim.walCodec)) return stored;
+      if (claim.walCodec === undefined || stored.walCodecs.includes(claim.walCodec)) {
+        await remember(repository, claim);
+        return stored;
+      }
     }
     const wanted = stored === undefined ? await newIdentity(repository, claim, signal) : stored;
     const walCodecs = withCodec(wanted.walCodecs, claim.walCodec);
@@ -75,6 +82,7 @@ async function newIdentity(
       },
     );
   }
+  if (content.systems.length === 0) await requireNotRemembered(repository);
   if (content.systems.length > 0) {
     repository.log.info("took over an archive that this system wrote with another tool", {
       repository: repository.name,
@@ -82,6 +90,43 @@ async function newIdentity(
   }
   const { systemIdentifier, walSegmentSizeBytes } = claim;
   return { systemIdentifier, walSegmentSizeBytes, walCodecs: content.walCodecs };
+}
+
+async function requireNotRemembered(repository: Repository): Promise<void> {
+  const { claimNote } = repository;
+  if (claimNote === undefined || !(await claimNote.exists())) return;
+  throw new EngineError(
+    "store-missing",
+    `repository "${describeRepository(repository)}" has no identity, but it was claimed before, as "${claimNote.path}" notes`,
+    {
+      hint: `Is its disk mounted? Mount it, and archiving goes on. If the repository was emptied on purpose, remove "${claimNote.path}".`,
+    },
+  );
+}
+
+/**
+ * Before anything is acknowledged that is in the repository. A note that cannot be written (no space, no permission) must
+ * not stop archiving, of which the full disk may be waiting: then only a missed mount goes unnoticed.
+ */
+async function remember(repository: Repository, claim: RepositoryClaim): Promise<void> {
+  const { claimNote, log } = repository;
+  if (claimNote === undefined || (await claimNote.exists())) return;
+  try {
+    await claimNote.write({
+      repository: repository.name,
+      url: repository.store.url,
+      server: repository.server,
+      systemIdentifier: formatSystemIdentifier(claim.systemIdentifier),
+    });
+  } catch (error) {
+    log.warn(
+      "could not note that this repository is claimed: a disk that is not mounted would go unnoticed",
+      {
+        repository: repository.name,
+        error: describeError(error),
+      },
+    );
+  }
 }
 
 function withCodec(codecs: readonly CodecName[], codec: CodecName | undefined): readonly CodecName[] {

@@ -1,5 +1,6 @@
 import type { Log } from "../common/log.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
+import type { ClaimNote } from "./claim-note.ts";
 import type { ServerName } from "./server-name.ts";
 
 /** One server's archive in one object store. Plain data: the verbs take it as an argument. */
@@ -9,6 +10,8 @@ export interface Repository {
   readonly server: ServerName;
   readonly store: ObjectStore;
   readonly log: Log;
+  /** Where this machine remembers that the repository was claimed. Writers have one: it tells a missed mount. */
+  readonly claimNote?: ClaimNote;
 }
 
 /** For messages: store and server name. */

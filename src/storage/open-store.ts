@@ -8,6 +8,8 @@ import type { S3StoreOptions } from "./s3/s3-store.ts";
 export interface OpenStoreOptions extends CallOptions {
   /** Make the directory of a `file:` store when it is missing. */
   readonly createRoot?: boolean;
+  /** Open a `file:` store without its directory too: it may be mounted later. Until then calls throw `store-missing`. */
+  readonly allowMissingRoot?: boolean;
   /** What the URL does not say, or may not (credentials); the URL's own parameters win. */
   readonly s3?: Partial<Omit<S3StoreOptions, "bucket" | "prefix">>;
 }
@@ -30,8 +32,8 @@ export async function openStore(url: string, options: OpenStoreOptions = {}): Pr
     return openS3Store({ ...options.s3, ...location.options, ...signalOf(options) });
   }
   const { openFileStore } = await import("./file/file-store.ts");
-  const createRoot = options.createRoot === true;
-  return openFileStore({ root: location.root, createRoot, ...signalOf(options) });
+  const { createRoot = false, allowMissingRoot = false } = options;
+  return openFileStore({ root: location.root, createRoot, allowMissingRoot, ...signalOf(options) });
 }
 
 /** Parses a store URL without opening anything. Throws `usage`. */

@@ -20,7 +20,8 @@ export async function run(options: AgentRunOptions, signal: AbortSignal): Promis
   const level = parseCount("--level", options.level, 0);
   const concurrency = parseCount("--concurrency", options.concurrency) ?? config.wal?.concurrency;
   await becomeServerUser(dataDirectory);
-  await using context = await openContext(options, signal, "write");
+  const spool = spoolDirectory(options, config);
+  await using context = await openContext(options, signal, { kind: "write", spoolDirectory: spool });
   const { log } = context;
   const form = [
     ...(options.compression === undefined ? [] : ["--compression", options.compression]),
@@ -28,11 +29,11 @@ export async function run(options: AgentRunOptions, signal: AbortSignal): Promis
   ];
   await runAgent({
     dataDirectory,
-    spoolDirectory: spoolDirectory(options, config),
+    spoolDirectory: spool,
     targets: archiveTargets(context, { compression: options.compression, level }),
     ...(config.wal?.policy === undefined ? {} : { policy: config.wal.policy }),
     ...(concurrency === undefined ? {} : { concurrency }),
-    pushCommand: selfCommand(["wal", "push", ...form], options),
+    pushCommand: selfCommand(["wal", "push", ...form, "--spool", spool], options),
     log,
     signal,
     onServing: ({ system, spoolRoot, archiveCommand }) =>

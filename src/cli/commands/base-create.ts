@@ -8,16 +8,17 @@ import { Secret } from "../../common/log.ts";
 import { formatBytes, formatDuration, formatTime, parseBytes } from "../../common/units.ts";
 import { connect } from "../../postgres/connection.ts";
 import { formatLsn } from "../../postgres/lsn.ts";
+import { findSpoolDirectory, type AgentCommandOptions } from "../agent-options.ts";
 import { openContext, resolveConfig } from "../context.ts";
 import type { Config } from "../config.ts";
 import { explainInterruption } from "../interrupted.ts";
 import { connectToServer, findDataDirectory } from "../local-server.ts";
-import { parseCount, parseTags, type RepositoryOptions, type ServerOptions } from "../options.ts";
+import { parseCount, parseTags } from "../options.ts";
 import { formatFacts, formatJson, parseOutputFormat } from "../output.ts";
 import { becomeServerUser } from "../privileges.ts";
 import { createProgressReporter } from "../progress.ts";
 
-interface BaseCreateOptions extends RepositoryOptions, ServerOptions {
+interface BaseCreateOptions extends AgentCommandOptions {
   readonly name?: string;
   readonly tag?: readonly string[];
   readonly compression?: string;
@@ -37,7 +38,10 @@ export async function run(options: BaseCreateOptions, signal: AbortSignal): Prom
   // Their mistakes are said before anything is opened.
   resolveOptions(backupOptions);
   await becomeServerUser(findDataDirectory(options, config));
-  await using context = await openContext({ logLevel: "warn", ...options }, signal, "write");
+  await using context = await openContext({ logLevel: "warn", ...options }, signal, {
+    kind: "write",
+    spoolDirectory: findSpoolDirectory(options, config),
+  });
   await using connection = await connectToServer(options, config, signal);
   const primaryUrl = options.primaryConnection ?? config.postgres?.primaryConnection;
   await using primary =

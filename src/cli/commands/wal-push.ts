@@ -2,14 +2,15 @@ import { dirname, resolve } from "node:path";
 import { pushWalFile } from "../../archive/wal-file.ts";
 import type { PushReport } from "../../archive/push-wal.ts";
 import { formatBytes } from "../../common/units.ts";
+import { spoolDirectory, type AgentCommandOptions } from "../agent-options.ts";
 import { archiveTargets } from "../archive-targets.ts";
 import { openContext, resolveConfig } from "../context.ts";
 import { findDataDirectory, readControlFile } from "../local-server.ts";
-import { parseCount, type RepositoryOptions, type ServerOptions } from "../options.ts";
+import { parseCount } from "../options.ts";
 import { formatJson, parseOutputFormat } from "../output.ts";
 import { becomeServerUser } from "../privileges.ts";
 
-interface WalPushOptions extends RepositoryOptions, ServerOptions {
+interface WalPushOptions extends AgentCommandOptions {
   readonly compression?: string;
   readonly level?: string;
 }
@@ -18,10 +19,13 @@ interface WalPushOptions extends RepositoryOptions, ServerOptions {
 export async function run(path: string, options: WalPushOptions, signal: AbortSignal): Promise<void> {
   const format = parseOutputFormat(options.output ?? "text");
   // PostgreSQL runs archive_command in its data directory, with a path below pg_wal.
-  const dataDirectory =
-    findDataDirectory(options, await resolveConfig(options)) ?? dirname(dirname(resolve(path)));
+  const config = await resolveConfig(options);
+  const dataDirectory = findDataDirectory(options, config) ?? dirname(dirname(resolve(path)));
   await becomeServerUser(dataDirectory);
-  await using context = await openContext(options, signal, "write");
+  await using context = await openContext(options, signal, {
+    kind: "write",
+    spoolDirectory: spoolDirectory({ ...options, dataDirectory }, config),
+  });
   const control = await readControlFile(dataDirectory);
   const report = await pushWalFile({
     path: resolve(path),

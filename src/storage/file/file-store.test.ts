@@ -75,6 +75,41 @@ describe("the directory adapter", () => {
     await upload.abort();
   });
 
+  test("can be opened before its root is there, and works once it is", async () => {
+    const root = join(await makeRoot(), "mounted-later");
+    const store = await openFileStore({ root, allowMissingRoot: true });
+
+    await expect(store.head("a")).rejects.toMatchObject({ code: "store-missing" });
+    await expect(store.put("a", [])).rejects.toMatchObject({ code: "store-missing" });
+    await mkdir(root);
+    await store.put("a", [Buffer.from("x")]);
+    expect(await store.head("a")).toMatchObject({ sizeBytes: 1 });
+  });
+
+  test("is where its first object was: an empty mount point before that is forgotten, one after it is refused", async () => {
+    const disk = await mkdtemp("/dev/shm/tidemark-file-store-");
+    onTestFinished(async () => rm(disk, { recursive: true, force: true }));
+    const mountPoint = await makeRoot();
+    const root = `${mountPoint}-link`;
+    onTestFinished(async () => rm(root, { force: true }));
+    const point = async (to: string) => {
+      await symlink(to, `${root}.new`);
+      await rename(`${root}.new`, root);
+    };
+    await writeFile(join(disk, "a"), "x");
+    await point(mountPoint);
+    const store = await openFileStore({ root });
+    expect(await store.head("a")).toBeUndefined();
+
+    await point(disk);
+    expect(await store.head("a")).toMatchObject({ sizeBytes: 1 });
+    await store.put("b", [Buffer.from("y")]);
+
+    await point(mountPoint);
+    await expect(store.head("a")).rejects.toMatchObject({ code: "store-missing" });
+    await expect(store.put("b", [])).rejects.toMatchObject({ code: "store-missing" });
+  });
+
   test("objects are readable by their owner only, unless told otherwise", async () => {
     const root = await makeRoot();
     await (await openFileStore({ root })).put("private/object", [Buffer.from("x")]);

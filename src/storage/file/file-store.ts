@@ -6,9 +6,10 @@
  * systems it is the server that decides what a sync is worth.)
  */
 import { constants } from "node:fs";
-import { mkdir, open, rm, stat, type FileHandle } from "node:fs/promises";
+import { open, rm, stat, type FileHandle } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { throwIfAborted } from "../../common/abort.ts";
+import { makeDurableDirectory } from "../../common/durable-file.ts";
 import { assert, EngineError, systemErrorCode } from "../../common/errors.ts";
 import { gib, kib, mib } from "../../common/units.ts";
 import { createBody } from "../object-body.ts";
@@ -44,6 +45,8 @@ export interface FileStoreOptions extends CallOptions {
   readonly root: string;
   /** Make the root, and its parents, when missing. Default false: a missing root is mostly a disk that is not mounted. */
   readonly createRoot?: boolean;
+  /** Open a missing root too: every call throws `store-missing` until it is there. Default false. */
+  readonly allowMissingRoot?: boolean;
   /** Permissions of new objects, subject to the umask. Default 0600: backups hold everything the database holds. */
   readonly fileMode?: number;
   /** Permissions of new directories, subject to the umask. Default 0700. */
@@ -55,22 +58,21 @@ const readChunkBytes = 256 * kib;
 
 /**
  * Opens a directory as an object store. Throws `store-missing` when it does not exist (and `createRoot` is not set) or
- * is no directory, `store-denied` when it may not be read. Nothing needs closing.
+ * is no directory, `store-denied` when it may not be read. A root that is made is made durably. Nothing needs closing.
  */
 export async function openFileStore(options: FileStoreOptions): Promise<ObjectStore> {
   throwIfAborted(options.signal);
   const root = resolve(options.root);
   try {
-    if (options.createRoot === true)
-      await mkdir(root, { recursive: true, mode: options.directoryMode ?? 0o700 });
-    const stats = await stat(root);
-    if (!stats.isDirectory()) {
+    if (options.createRoot === true) await makeDurableDirectory(root, options.directoryMode ?? 0o700);
+    if (!(await stat(root)).isDirectory()) {
       throw new EngineError("store-missing", `"${root}" is not a directory`, {
         hint: "Name the directory that holds, or shall hold, the backups.",
       });
     }
-    return new FileStore(root, stats.dev, options);
+    return new FileStore(root, options);
   } catch (error) {
+    if (isAbsent(error) && options.allowMissingRoot === true) return new FileStore(root, options);
     throw isAbsent(error) ? rootMissing(root) : fileStoreError("open the store", root, error);
   }
 }
@@ -78,15 +80,18 @@ export async function openFileStore(options: FileStoreOptions): Promise<ObjectSt
 class FileStore implements ObjectStore {
   readonly url: string;
   readonly #root: string;
-  readonly #device: number;
+  /**
+   * The file system the store is on, from the first object on that was found or written there. Not from the start: an
+   * agent that was started before the disk was mounted must not take the empty mount point for the right place.
+   */
+  #device: number | undefined;
   readonly #fileMode: number;
   readonly #tree: DurableTree;
   #hardLinks = true;
 
-  constructor(root: string, device: number, options: FileStoreOptions) {
+  constructor(root: string, options: FileStoreOptions) {
     this.url = root;
     this.#root = root;
-    this.#device = device;
     this.#fileMode = options.fileMode ?? 0o600;
     this.#tree = new DurableTree(root, options.directoryMode ?? 0o700);
   }
@@ -106,8 +111,10 @@ class FileStore implements ObjectStore {
     throwIfAborted(options.signal);
     this.#checkKey(key);
     return this.#attempt(`look at "${key}"`, async () => {
+      const device = this.#device ?? (await this.#checkRoot());
       const info = await statObject(this.#root, key);
       if (info === undefined) await this.#checkRoot();
+      else this.#device ??= device;
       return info;
     });
   }
@@ -129,11 +136,13 @@ class FileStore implements ObjectStore {
     throwIfAborted(options.signal);
     this.#checkKey(key);
     return this.#attempt(`read "${key}"`, async () => {
+      const device = this.#device ?? (await this.#checkRoot());
       const handle = await this.#openForReading(key);
       if (handle === undefined) {
         await this.#checkRoot();
         return undefined;
       }
+      this.#device ??= device;
       try {
         const stats = await handle.stat();
         if (stats.isFile()) return this.#openObject(handle, objectInfo(key, stats), options);
@@ -239,7 +248,13 @@ class FileStore implements ObjectStore {
   }
 
   async #publish(file: TemporaryFile, key: string, options: WriteOptions): Promise<ObjectInfo> {
-    await this.#checkRoot();
+    const device = await this.#checkRoot();
+    const info = await this.#publishOn(file, key, options);
+    this.#device ??= device;
+    return info;
+  }
+
+  async #publishOn(file: TemporaryFile, key: string, options: WriteOptions): Promise<ObjectInfo> {
     if (options.ifAbsent !== true) return objectInfo(key, await file.publish("replace"));
     try {
       if (this.#hardLinks) return objectInfo(key, await file.publish("exclusive"));
@@ -320,9 +335,9 @@ class FileStore implements ObjectStore {
 
   /**
    * Asked before every write and every answer "there is none": when the disk is unmounted while we run, its empty mount
-   * point is no empty repository, and nothing may be acknowledged that went there.
+   * point is no empty repository, and nothing may be acknowledged that went there. Gives the file system it is on.
    */
-  async #checkRoot(): Promise<void> {
+  async #checkRoot(): Promise<number> {
     let device: number;
     try {
       device = (await stat(this.#root)).dev;
@@ -331,10 +346,10 @@ class FileStore implements ObjectStore {
         ? rootMissing(this.#root)
         : fileStoreError("look at the store", this.#root, error);
     }
-    if (device === this.#device) return;
+    if (this.#device === undefined || device === this.#device) return device;
     throw new EngineError(
       "store-missing",
-      `directory "${this.#root}" is on another file system than when it was opened`,
+      `directory "${this.#root}" is on another file system than when it was first used`,
       {
         hint: "Its disk was probably unmounted: mount it again. If it was replaced on purpose, restart this program.",
       },
