@@ -1,16 +1,17 @@
 import { EngineError } from "../common/errors.ts";
 import type { BackupId } from "../repository/backup-id.ts";
-import { findBackup, readCatalogue, type CatalogueEntry } from "../repository/catalogue.ts";
+import { readCatalogue, type CatalogueEntry } from "../repository/catalogue.ts";
 import { backupPrefix, walPrefix } from "../repository/keys.ts";
 import { describeRepository, type Repository } from "../repository/repository.ts";
 import { parseWalObject, type WalObject } from "../repository/wal-inventory.ts";
 import { planWalPruning, refuseDeletion, type DeletionRefusal, type WalPruning } from "./delete-plan.ts";
 import { findIncompleteBackups, lifeSign, type IncompleteBackup } from "./incomplete.ts";
+import { findOnlyBackup } from "./deletion-target.ts";
 import { deleteInBatches, removeBackupObjects } from "./remove-backup.ts";
 
 export interface DeleteBackupRequest {
   readonly repository: Repository;
-  /** ID or name of a backup, or `latest`. */
+  /** ID or name of a backup, or `latest`. For several repositories: an ID, from `findDeletionTarget`. */
   readonly backup: string;
   readonly now: Date;
   /** Also the last good backup, and one that may be running. Never a kept one. */
@@ -34,13 +35,13 @@ export interface DeletionPlan {
  * the WAL: a crash in between leaves either a folder that is no backup, or WAL that nobody needs; the next deletion, or
  * this one repeated, removes both.
  *
- * @throws EngineError `backup-absent`, `backup-kept` (a keep mark; without `force` also the last good backup), `locked`
+ * @throws EngineError `backup-absent`, `usage` (a name that several have), `backup-kept` (a keep mark; without `force` also the last good backup), `locked`
  * (perhaps it is running).
  */
 export async function deleteBackup(request: DeleteBackupRequest): Promise<DeletionPlan> {
   const { repository, signal } = request;
   const catalogue = await readCatalogue(repository, signal);
-  const entry = findBackup(repository, catalogue, request.backup);
+  const entry = findOnlyBackup(repository, catalogue, request.backup);
   const incomplete = catalogue.some(({ kind }) => kind === "incomplete")
     ? await findIncompleteBackups(repository, signal)
     : [];

@@ -72,18 +72,13 @@ export function finishedBackups(catalogue: readonly CatalogueEntry[]): FinishedE
     .sort((a, b) => a.info.endTime.getTime() - b.info.endTime.getTime() || (a.id < b.id ? -1 : 1));
 }
 
-/** Finds an entry by ID, by name, or by `latest` (the newest finished one). Throws `backup-absent`. */
+/** Finds an entry by ID, by name (the newest of several), or by `latest` (the newest finished one). Throws `backup-absent`. */
 export function findBackup(
   repository: Repository,
   catalogue: readonly CatalogueEntry[],
   wanted: string,
 ): CatalogueEntry {
-  const finished = finishedBackups(catalogue);
-  const found =
-    wanted === "latest"
-      ? finished.at(-1)
-      : (catalogue.find((entry) => entry.id === wanted) ??
-        finished.findLast((entry) => entry.info.backupName === wanted));
+  const found = matchingBackups(catalogue, wanted).at(-1);
   if (found !== undefined) return found;
   const known = catalogue.map((entry) => entry.id);
   throw new EngineError(
@@ -96,4 +91,12 @@ export function findBackup(
           : `It holds ${known.slice(-5).join(", ")}${known.length > 5 ? " and older ones" : ""}.`,
     },
   );
+}
+
+/** Everything that an ID, a name or `latest` may mean: several where a name was given twice, the newest last. */
+export function matchingBackups(catalogue: readonly CatalogueEntry[], wanted: string): CatalogueEntry[] {
+  const finished = finishedBackups(catalogue);
+  if (wanted === "latest") return finished.slice(-1);
+  const byId = catalogue.filter((entry) => entry.id === wanted);
+  return byId.length > 0 ? byId : finished.filter(({ info }) => info.backupName === wanted);
 }

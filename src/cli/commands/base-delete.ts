@@ -1,4 +1,5 @@
 import { deleteBackup, type DeletionPlan } from "../../backup/delete-backup.ts";
+import { findDeletionTarget } from "../../backup/deletion-target.ts";
 import { deleteIncompleteBackups, type IncompleteDeletion } from "../../backup/incomplete.ts";
 import { EngineError } from "../../common/errors.ts";
 import { formatBytes } from "../../common/units.ts";
@@ -15,7 +16,7 @@ interface BaseDeleteOptions extends RepositoryOptions {
   readonly yes?: boolean;
 }
 
-/** `tidemark base delete`: shows what goes, asks, and deletes, in the first repository or the one named. */
+/** `tidemark base delete`: shows what goes, asks, and deletes, in every repository that holds it. */
 export async function run(
   wanted: string | undefined,
   options: BaseDeleteOptions,
@@ -28,11 +29,13 @@ export async function run(
     });
   }
   await using context = await openContext(options, signal);
-  for (const repository of context.repositories) {
+  const target =
+    wanted === undefined ? undefined : await findDeletionTarget(context.repositories, wanted, signal);
+  for (const repository of target?.repositories ?? context.repositories) {
     const results =
-      wanted === undefined
+      target === undefined
         ? await deleteLeftovers(repository, options, signal)
-        : await deleteOne(repository, wanted, options, signal);
+        : await deleteOne(repository, target.id, options, signal);
     process.stdout.write(
       format === "json" ? formatJson({ repository: repository.name, ...results.json }) : results.text,
     );
