@@ -40,11 +40,10 @@ export interface DeletionPlan {
  */
 export async function deleteBackup(request: DeleteBackupRequest): Promise<DeletionPlan> {
   const { repository, signal } = request;
+  // In this order a backup that finishes meanwhile is in both lists; in the other it would be in neither.
+  const incomplete = await findIncompleteBackups(repository, signal);
   const catalogue = await readCatalogue(repository, signal);
   const entry = findOnlyBackup(repository, catalogue, request.backup);
-  const incomplete = catalogue.some(({ kind }) => kind === "incomplete")
-    ? await findIncompleteBackups(repository, signal)
-    : [];
   refuse(repository, entry, catalogue, incomplete, request);
 
   const running = incomplete.filter(({ id }) => id !== entry.id);

@@ -7,10 +7,12 @@ import { formatBackupInfo } from "../repository/backup-info-text.ts";
 import { backupInfoKey } from "../repository/keys.ts";
 import { parseServerName } from "../repository/server-name.ts";
 import type { Repository } from "../repository/repository.ts";
-import { backupEntry } from "../repository/testing/plan-facts.ts";
+import { backupEntry, walObjectNamed } from "../repository/testing/plan-facts.ts";
 import { openFileStore } from "../storage/file/file-store.ts";
+import type { ObjectStore } from "../storage/object-store.ts";
 import { deleteBackup } from "./delete-backup.ts";
 import { findDeletionTarget } from "./deletion-target.ts";
+import { runningMarkKey, writeRunningMark } from "./running-mark.ts";
 
 const server = parseServerName("srv");
 const warnings: string[] = [];
@@ -84,4 +86,43 @@ it("refuses a name that two backups have, naming both", async () => {
   await expect(deleteBackup({ repository: one, backup: "nightly", now: new Date() })).rejects.toMatchObject(
     ambiguous,
   );
+});
+
+it("spares the WAL of a backup that finishes while the deletion looks around", async () => {
+  await using held = await twoRepositories();
+  const { one } = held;
+  const first = await put(one, 1);
+  await put(one, 4);
+  const running = backupEntry({ id: "20261103T000000", begin: "0/3000028", end: "0/3000138" });
+  const mark = { systemIdentifier: "1", host: "h", dataDirectory: "/d", beginWal: running.info.beginWal };
+  await writeRunningMark(one, running.id, mark, {});
+  const wal = walObjectNamed(running.info.beginWal).key.replace(/[0-9A-F]{24}/, (name) =>
+    [name.slice(0, 16), name].join("/"),
+  );
+  await one.store.put(wal, [Buffer.from("x")]);
+  let listings = 0;
+  const list: ObjectStore["list"] = (prefix, options) => {
+    // It finishes between the two looks at the folders, whichever comes first.
+    async function* finishing() {
+      if (options?.delimiter === "/" && ++listings === 2) {
+        await one.store.put(backupInfoKey(server, running.id), [Buffer.from(formatBackupInfo(running.info))]);
+        await one.store.delete([runningMarkKey(server, running.id)]);
+      }
+      yield* one.store.list(prefix, options);
+    }
+    return finishing();
+  };
+  const store = new Proxy(one.store, {
+    get: (target, name) => {
+      if (name === "list") return list;
+      const value: unknown = Reflect.get(target, name);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+
+  const plan = await deleteBackup({ repository: { ...one, store }, backup: first.id, now: new Date() });
+
+  expect(listings).toBe(2);
+  expect(plan.wal).toMatchObject({ kind: "prune", objects: [] });
+  expect(await one.store.head(wal)).toBeDefined();
 });
