@@ -23,7 +23,7 @@ import type { ArchiveWaiter } from "./archive-wait.ts";
 import { buildInfo, buildManifest, serverTime } from "./backup-records.ts";
 import type { ResolvedOptions } from "./backup-options.ts";
 import { openBackupSource, readControlFile, type BackupSource } from "./backup-source.ts";
-import { requireParts, writeInfo, writeManifest } from "./commit.ts";
+import { requireParts, requireVisible, writeInfo, writeManifest } from "./commit.ts";
 import { copyInLanes } from "./copy-lanes.ts";
 import type { BackupResult } from "./create-backup.ts";
 import { collectLeftovers } from "./incomplete.ts";
@@ -311,6 +311,7 @@ export class BackupRun {
       repositories.map(async (repository) => {
         await writeInfo(repository, id, info, signal);
         this.#visibleIn.add(repository);
+        await this.#readBack(repository, manifest);
       }),
     );
     faultPoint("backup:info-written");
@@ -323,6 +324,23 @@ export class BackupRun {
       `backup "${id}" is complete in ${complete}, but not in every repository: ${describeError(failed.reason)}`,
       { cause: failed.reason },
     );
+  }
+
+  /** Trouble of the store is only logged: the backup is visible, and nothing says that it is not whole. */
+  async #readBack(repository: Repository, manifest: BackupManifest): Promise<void> {
+    const { id, signal, log } = this.#with;
+    try {
+      await requireVisible(repository, id, manifest, signal);
+    } catch (error) {
+      if (isEngineError(error, "backup-failed")) {
+        this.#visibleIn.delete(repository);
+        throw error;
+      }
+      log.warn("could not look again at the backup that was just made visible", {
+        repository: repository.name,
+        error: describeError(error),
+      });
+    }
   }
 
   async #removeMarks(): Promise<void> {

@@ -5,6 +5,7 @@ import { formatBackupInfo } from "../repository/backup-info-text.ts";
 import { formatBackupManifest, type BackupManifest } from "../repository/backup-manifest.ts";
 import { backupInfoKey, backupManifestKey, backupPrefix } from "../repository/keys.ts";
 import { describeRepository, type Repository } from "../repository/repository.ts";
+import { removalKey } from "./remove-backup.ts";
 
 export async function writeManifest(
   repository: Repository,
@@ -17,8 +18,30 @@ export async function writeManifest(
 }
 
 /**
+ * Looks at a backup that was just made visible: whoever took it for dead and was about to remove it may have missed that
+ * moment. With `removalKey` seen from both sides, one of the two notices: the remover says that it removes and then looks
+ * for `backup.info`; we write `backup.info` and then look whether somebody removes.
+ *
+ * @throws EngineError `backup-failed`.
+ */
+export async function requireVisible(
+  repository: Repository,
+  id: BackupId,
+  manifest: BackupManifest,
+  signal: AbortSignal,
+): Promise<void> {
+  const stored = await requireParts(repository, id, manifest, signal);
+  const what = `backup "${id}" in "${describeRepository(repository)}"`;
+  if (stored.has(removalKey(repository.server, id).slice(backupPrefix(repository.server, id).length))) {
+    throw lost(what, "is being removed");
+  }
+  if (!stored.has("backup.info")) throw lost(what, "is no longer visible");
+}
+
+/**
  * Asks the store for every part once more, with one listing: whoever deleted one meanwhile (a lifecycle rule, an
- * operator who took the backup for dead) must not leave us with a visible backup that has a hole.
+ * operator who took the backup for dead) must not leave us with a visible backup that has a hole. Returns the size of
+ * everything in the backup's folder, by its name there.
  *
  * @throws EngineError `backup-failed`.
  */
@@ -27,7 +50,7 @@ export async function requireParts(
   id: BackupId,
   manifest: BackupManifest,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<ReadonlyMap<string, number>> {
   const prefix = backupPrefix(repository.server, id);
   const stored = new Map<string, number>();
   for await (const entry of repository.store.list(prefix, { signal })) {
@@ -42,6 +65,7 @@ export async function requireParts(
     const state = found === undefined ? "is gone" : `has ${found} bytes instead of ${storedBytes}`;
     throw lost(`part "${name}" of backup "${id}" in ${where}`, state);
   }
+  return stored;
 }
 
 function lost(what: string, state: string): EngineError {

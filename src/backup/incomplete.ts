@@ -3,7 +3,7 @@ import { describeError } from "../common/errors.ts";
 import { isBackupId, type BackupId } from "../repository/backup-id.ts";
 import { backupInfoKey, backupManifestKey, backupPrefix, basePrefix } from "../repository/keys.ts";
 import type { Repository } from "../repository/repository.ts";
-import { removeBackupObjects, type RemovedObjects } from "./remove-backup.ts";
+import { removeUnfinished, type RemovedObjects } from "./remove-backup.ts";
 import { deadAfterMs, readRunningMark, runningMarkKey, type RunningMark } from "./running-mark.ts";
 
 /** A folder below `base/` without `backup.info`: a backup that is running, or was killed. */
@@ -117,7 +117,11 @@ export async function collectLeftovers(
   try {
     for (const backup of await findIncompleteBackups(repository, signal)) {
       if (backup.id === own || lifeSign(backup, witness).kind !== "dead") continue;
-      const removed = await removeBackupObjects(repository, backup.id, signal);
+      // The list may have taken long: the mark may have been renewed meanwhile.
+      const again = await lookAt(repository, backup.id, signal);
+      if (again === undefined || lifeSign(again, witness).kind !== "dead") continue;
+      const removed = await removeUnfinished(repository, backup.id, signal);
+      if (removed === undefined) continue;
       log.info("removed what an unfinished backup left behind", {
         repository: repository.name,
         backup: backup.id,
@@ -162,8 +166,12 @@ export async function deleteIncompleteBackups(
     } else if (options.dryRun === true) {
       results.push({ backup, outcome: { kind: "would-delete", reason: sign.reason } });
     } else {
-      const removed = await removeBackupObjects(repository, backup.id, options.signal);
-      results.push({ backup, outcome: { kind: "deleted", ...removed } });
+      const removed = await removeUnfinished(repository, backup.id, options.signal);
+      const outcome =
+        removed === undefined
+          ? ({ kind: "spared", reason: "it has finished meanwhile" } as const)
+          : ({ kind: "deleted", ...removed } as const);
+      results.push({ backup, outcome });
     }
   }
   return results;

@@ -1,6 +1,7 @@
 import type { BackupId } from "../repository/backup-id.ts";
 import { backupInfoKey, backupPrefix } from "../repository/keys.ts";
 import type { Repository } from "../repository/repository.ts";
+import type { ServerName } from "../repository/server-name.ts";
 
 /** Keys per delete call. */
 const batchSize = 1000;
@@ -8,6 +9,30 @@ const batchSize = 1000;
 export interface RemovedObjects {
   readonly objects: number;
   readonly bytes: number;
+}
+
+/** In a backup's folder: somebody takes the backup for dead and removes it. */
+export const removalKey = (server: ServerName, id: BackupId): string =>
+  `${backupPrefix(server, id)}x-tidemark/removing.json`;
+
+/**
+ * Removes what an unfinished backup left, unless it turns out to have finished: then undefined is returned. It is not too
+ * late for that until the last moment, and a backup that finishes even later notices (`requireVisible`) and fails.
+ */
+export async function removeUnfinished(
+  repository: Repository,
+  id: BackupId,
+  signal?: AbortSignal,
+): Promise<RemovedObjects | undefined> {
+  const { store, server } = repository;
+  const options = signal ? { signal } : {};
+  const key = removalKey(server, id);
+  await store.put(key, [Buffer.from("{}\n")], options);
+  if ((await store.head(backupInfoKey(server, id), options)) === undefined) {
+    return removeBackupObjects(repository, id, signal);
+  }
+  await store.delete([key], options);
+  return undefined;
 }
 
 /**
