@@ -14,8 +14,8 @@ export interface Ack {
   readonly checksum: ContentChecksum;
   /** When the file was last written, in nanoseconds since 1970. */
   readonly mtimeNs: bigint;
-  /** Who had it when it was acknowledged. */
-  readonly repositories: readonly string[];
+  /** Who had it when it was acknowledged: name and `repositoryAddress`. */
+  readonly repositories: Readonly<Record<string, string>>;
 }
 
 const schema = z.object({
@@ -24,7 +24,7 @@ const schema = z.object({
   sizeBytes: z.number().int(),
   checksum: z.string().refine(isContentChecksum),
   mtimeNs: z.string().regex(/^\d+$/),
-  repositories: z.array(z.string()),
+  repositories: z.record(z.string(), z.string()),
 });
 
 /**
@@ -54,14 +54,21 @@ export function sinceTime(mtimeNs: bigint): Date {
 export class Acks {
   readonly #spool: Spool;
   readonly #systemIdentifier: SystemIdentifier;
+  readonly #isEnough: (ack: Ack) => Promise<boolean>;
   /** The names that may have one: what only a look at the disk tells is known to be absent, mostly. */
   #names: Set<string> | undefined;
   #gathering: { readonly acks: Ack[]; readonly written: Promise<void> } | undefined;
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(spool: Spool, systemIdentifier: SystemIdentifier) {
+  /** `isEnough` judges those of an earlier agent, which may have had other repositories or another policy. */
+  constructor(
+    spool: Spool,
+    systemIdentifier: SystemIdentifier,
+    isEnough: (ack: Ack) => Promise<boolean> = async () => true,
+  ) {
     this.#spool = spool;
     this.#systemIdentifier = systemIdentifier;
+    this.#isEnough = isEnough;
   }
 
   /** Durable on return. Those that arrive while others are being written go together, with one sync of the folder. */
@@ -144,7 +151,7 @@ export class Acks {
     this.#names ??= new Set(await spoolNames(this.#spool.ack));
     if (!this.#names.has(name)) return false;
     const ack = await this.read(name);
-    if (ack !== undefined) {
+    if (ack !== undefined && (await this.#isEnough(ack))) {
       const stats = await statOrUndefined(path);
       if (stats === undefined) return false;
       if (stats.mtimeNs === ack.mtimeNs && Number(stats.size) === ack.sizeBytes) {
@@ -168,6 +175,14 @@ export class Acks {
 
   async names(): Promise<string[]> {
     return spoolNames(this.#spool.ack);
+  }
+
+  /** Drops what an earlier agent acknowledged and this one would not: archive_command reads no content. */
+  async dropOutdated(): Promise<void> {
+    for (const name of await this.names()) {
+      const ack = await this.read(name);
+      if (ack === undefined || !(await this.#isEnough(ack))) await this.drop(name);
+    }
   }
 
   /** Removes what a killed agent was writing. */

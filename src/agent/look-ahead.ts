@@ -7,6 +7,7 @@ import type { ArchiveTarget } from "../archive/archive-target.ts";
 import type { ExpectedSystem } from "../archive/local-wal.ts";
 import { pushWal, requireAllArchived, type PushContext, type PushReport } from "../archive/push-wal.ts";
 import { parseWalFileName, type WalFileName } from "../postgres/wal-file-name.ts";
+import { addressesOf } from "./ack-scope.ts";
 import type { Acks } from "./ack.ts";
 import { isPolicyMet, type ArchivePolicy } from "./archive-policy.ts";
 import { Backlog, type BacklogEntry, type Job } from "./backlog.ts";
@@ -66,6 +67,7 @@ export class LookAhead {
   readonly #waiters = new Map<string, ((error: EngineError | undefined) => void)[]>();
   readonly #running = new Set<Promise<void>>();
   #isStopping = false;
+  #areAcksOurs = false;
   #busyAtMs: number | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -107,6 +109,8 @@ export class LookAhead {
   /** Looks at everything once: new files, files PostgreSQL has taken note of, requests, stale acknowledgements. */
   async scan(): Promise<void> {
     const { walDirectory, spool, acks, clock, expected } = this.#options;
+    if (!this.#areAcksOurs) await acks.dropOutdated();
+    this.#areAcksOurs = true;
     // Acknowledgements first: one that is written after this cannot be taken for one whose file is gone.
     const ackNames = await acks.names();
     const ready = await readReadyFiles(walDirectory);
@@ -292,7 +296,10 @@ export class LookAhead {
     // Before the acknowledgement: afterwards PostgreSQL forgets the file.
     if (missing.length > 0) await owed.write({ file, sizeBytes, mtimeNs, repositories: missing });
     faultPoint("agent:before-ack");
-    await acks.write({ name: file.name, sizeBytes, mtimeNs, checksum, repositories: [...entry.done] });
+    const repositories = addressesOf(
+      this.#options.targets.filter(({ repository }) => entry.done.has(repository.name)),
+    );
+    await acks.write({ name: file.name, sizeBytes, mtimeNs, checksum, repositories });
     faultPoint("agent:after-ack");
     this.meter.drained(this.#options.clock.monotonicMs());
     this.lastArchived = { name: file.name, at: this.#options.clock.now() };

@@ -45,6 +45,11 @@ export class OwedBook {
     return [...(await this.#load()).values()];
   }
 
+  /** What is owed of this WAL file, if anything is. */
+  async of(name: string): Promise<Owed | undefined> {
+    return (await this.#load()).get(name);
+  }
+
   async write(owed: Owed): Promise<void> {
     const known = await this.#load();
     const path = join(this.#spool.owed, owed.file.name);

@@ -55,7 +55,7 @@ describe("the agent", () => {
       systemIdentifier: String(agent.system.systemIdentifier),
       sizeBytes: first.length,
       checksum: expect.stringMatching(/^xxh64:[0-9a-f]{8}$/) as string,
-      repositories: ["main"],
+      repositories: { main: `${store.url}/pg1` },
     });
     expect(await archiveCommand(agent.archiveCommand, cluster.dataDirectory, name)).toEqual({
       code: 0,
@@ -295,6 +295,73 @@ describe("several repositories", () => {
     );
     expect(await stored(bad, names[1]!)).toBeDefined();
     expect(await stored(bad, names[2]!)).toBeDefined();
+  });
+});
+
+describe("an acknowledgement by an agent with other repositories", () => {
+  const acknowledged = async () => {
+    const store = await temporaryStore();
+    const cluster = await fakeCluster();
+    await cluster.finish({ name });
+    const { dataDirectory } = cluster;
+    const agent = await startAgent({ dataDirectory, targets: [targetOf(store, "first")] });
+    await eventually(async () => expect(await acksOf(agent.spoolRoot)).toEqual([name]));
+    await agent.stop();
+    return { store, cluster, dataDirectory, spoolDirectory: agent.spoolDirectory };
+  };
+
+  test("does not count for one that was added: it gets the file first", async () => {
+    const { store, cluster, ...where } = await acknowledged();
+    const added = switchedStore(await temporaryStore());
+    added.isDown = true;
+
+    const next = await startAgent({
+      ...where,
+      targets: [targetOf(store, "first"), targetOf(added, "added")],
+    });
+
+    await eventually(async () => expect(await acksOf(next.spoolRoot)).toEqual([]));
+    added.isDown = false;
+    expect(await archiveCommand(next.archiveCommand, where.dataDirectory, name)).toMatchObject({ code: 0 });
+    expect(await stored(added, name)).toBeDefined();
+    await cluster.done(name);
+  });
+
+  test("is owed to one that was added, where the policy does not wait for it", async () => {
+    const { store, cluster, ...where } = await acknowledged();
+    const added = switchedStore(await temporaryStore());
+    added.isDown = true;
+    const targets = [targetOf(store, "first"), targetOf(added, "added")];
+
+    const next = await startAgent({ ...where, targets, policy: 1 });
+
+    await eventually(async () =>
+      expect((await agentStatus(next)).repositories.map(({ owedFiles }) => owedFiles)).toEqual([0, 1]),
+    );
+    await cluster.done(name);
+    added.isDown = false;
+    await eventually(async () => expect(await stored(added, name)).toBeDefined());
+  });
+
+  test("does not count for another place under the old name", async () => {
+    const { spoolDirectory, dataDirectory } = await acknowledged();
+    const moved = await temporaryStore();
+
+    await startAgent({ spoolDirectory, dataDirectory, targets: [targetOf(moved, "first")] });
+
+    await eventually(async () => expect(await stored(moved, name)).toBeDefined());
+  });
+
+  test("holds where nothing changed: the file is not even read again", async () => {
+    const { store, cluster, ...where } = await acknowledged();
+    const isDown = Object.assign(switchedStore(store), { isDown: true });
+
+    const next = await startAgent({ ...where, targets: [targetOf(isDown, "first")] });
+    await eventually(async () => expect(await agentStatus(next)).toMatchObject({ waitingFiles: 0 }));
+
+    expect(await archiveCommand(next.archiveCommand, where.dataDirectory, name)).toMatchObject({ code: 0 });
+    expect(await acksOf(next.spoolRoot)).toEqual([name]);
+    await cluster.done(name);
   });
 });
 

@@ -11,6 +11,7 @@ import { requireWalFileName } from "../archive/wal-file.ts";
 import { ReadBuffers } from "../archive/read-buffers.ts";
 import { RepositoryClaims } from "../archive/repository-claims.ts";
 import { formatSystemIdentifier } from "../postgres/system-identifier.ts";
+import { isEnough } from "./ack-scope.ts";
 import { Acks } from "./ack.ts";
 import { requireUnlocked, startHeartbeat } from "./agent-lock.ts";
 import { listen } from "./agent-socket.ts";
@@ -165,13 +166,17 @@ function createLookAhead(
   const { system, spool, log, abort } = parts;
   const owed = new OwedBook(spool);
   const context = { claims: new RepositoryClaims(clock), buffers: new ReadBuffers(), log };
+  const { targets, policy = "all" } = options;
+  const acks = new Acks(spool, system.systemIdentifier, async (ack) =>
+    isEnough(ack, { targets, policy, owed }),
+  );
   const look = new LookAhead({
     walDirectory: join(resolve(options.dataDirectory), "pg_wal"),
     spool,
-    acks: new Acks(spool, system.systemIdentifier),
+    acks,
     owed,
-    targets: options.targets,
-    policy: options.policy ?? "all",
+    targets,
+    policy,
     expected: system,
     context,
     concurrency: options.concurrency ?? Math.min(8, Math.max(4, 3 * availableParallelism())),

@@ -19,12 +19,13 @@ export interface ClaimedPlace {
  */
 export class ClaimNote {
   readonly path: string;
+  /** Of the place. */
+  readonly digest: string;
 
   constructor(spoolDirectory: string, { url, endpoint = "", server }: ClaimedPlace) {
-    const digest = createHash("sha256")
-      .update(JSON.stringify([url, endpoint, server]))
-      .digest("hex");
-    this.path = join(spoolDirectory, "claimed", `${digest.slice(0, 16)}.json`);
+    const hash = createHash("sha256").update(JSON.stringify([url, endpoint, server]));
+    this.digest = hash.digest("hex").slice(0, 16);
+    this.path = join(spoolDirectory, "claimed", `${this.digest}.json`);
   }
 
   /** What cannot be looked at counts as there: to refuse an empty repository is the safe side. */

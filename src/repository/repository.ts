@@ -18,3 +18,10 @@ export interface Repository {
 export function describeRepository(repository: Repository): string {
   return `${repository.store.url}/${repository.server}`;
 }
+
+/** Tells a repository from another one under the same name: equal for the same place only. For programs. */
+export function repositoryAddress(repository: Repository): string {
+  const { claimNote } = repository;
+  // The store's URL does not say which S3 endpoint it is.
+  return describeRepository(repository) + (claimNote === undefined ? "" : `#${claimNote.digest}`);
+}
