@@ -63,7 +63,7 @@ export async function run(directory: string, options: RestoreOptions, signal: Ab
   const binaries = choices.start ? await findBinaries(plan, options, context) : undefined;
   // So that everything written belongs to the server's user, and the repository is read with the rights of
   // `restore_command`.
-  const owner = await makeRestoreDirectory(dataDirectory, choices.start);
+  const owner = await makeRestoreDirectory(dataDirectory, tablespaces, choices.start);
   if (owner !== undefined) await become(owner);
   const job: RestoreJob = { context, plan, choices, dataDirectory, options, signal };
   const restored = await explainInterruption(
