@@ -1,3 +1,4 @@
+import { readBootIdInShell } from "./ready-folder.ts";
 import { quoteForShell } from "./shell-text.ts";
 
 export interface WaitScriptOptions {
@@ -107,7 +108,8 @@ finish() {
   exit "$1"
 }
 ${waitFunctions(options)}
-ready=$spool/ready/$name
+${readBootIdInShell}
+ready=$spool/ready/$boot/$name
 absent=$spool/absent/$name
 failed=$spool/failed/$name
 want=$spool/want/$name

@@ -11,6 +11,7 @@ import { temporaryStore } from "../storage/testing/temporary-store.ts";
 import { parseWalSegmentName } from "../postgres/wal-file-name.ts";
 import { startPrefetcher, type PrefetcherOptions } from "./prefetcher.ts";
 import { PrefetchWindow, windowSegments } from "./prefetch-window.ts";
+import { readBootId, readyFolderOf } from "./ready-folder.ts";
 import { eventually, switchedStore } from "./testing/agent-bench.ts";
 
 async function archive(store: ObjectStore, names: readonly string[]): Promise<void> {
@@ -51,7 +52,9 @@ async function serve(store: ObjectStore, options: Partial<PrefetcherOptions> = {
     });
   };
   const ready = async () =>
-    (await readdir(join(root, "ready"))).filter((entry) => !entry.startsWith(".")).sort();
+    (await readdir(readyFolderOf(root, await readBootId(options.bootIdPath))))
+      .filter((entry) => !entry.startsWith("."))
+      .sort();
   const restored = async () => readFile(join(dataDirectory, "pg_wal", "RECOVERYXLOG"));
   return { prefetcher, restore, ready, restored, root };
 }
@@ -124,6 +127,17 @@ describe("prefetching", () => {
     expect(await restore(names[0]!)).toBe(0);
     expect(await restore(names[1]!)).toBe(150);
     expect(await ready()).toEqual([]);
+  });
+
+  test("fetches ahead where the machine does not say when it was started, too", async () => {
+    const store = await temporaryStore();
+    await archive(store, names.slice(0, 3));
+    const { root, ready } = await serve(store, { bootIdPath: "/nowhere/boot_id" });
+
+    // This machine does say so, hence not through the restore command.
+    await writeFile(join(root, "want", names[0]!), "");
+
+    await eventually(async () => expect(await ready()).toEqual(names.slice(0, 3)));
   });
 
   test("is the only one in its folder, whose files another would take away", async () => {

@@ -14,6 +14,7 @@ import { restoreScript } from "./archive-script.ts";
 import { spoolOwnerFor } from "./local-system.ts";
 import { PrefetchWindow, windowSegments } from "./prefetch-window.ts";
 import { watchNames } from "./ready-files.ts";
+import { readBootId, readyFolderOf } from "./ready-folder.ts";
 import { restoreCommandLine } from "./shell-text.ts";
 import { exists, makePrivateFolders, spoolNames, writeSpoolFile, type SpoolOwner } from "./spool.ts";
 
@@ -33,6 +34,8 @@ export interface PrefetcherOptions {
   readonly patienceMs?: number;
   /** Whom the files shall belong to, when we are root. Default: the owner of the folder above `root`. */
   readonly owner?: SpoolOwner;
+  /** Where the machine's boot id is read: for tests. */
+  readonly bootIdPath?: string;
   /** Leave the restore command usable when this ends: it then fetches without a prefetcher. Default: remove all. */
   readonly leaveScript?: boolean;
   readonly log: Log;
@@ -71,13 +74,14 @@ export async function startPrefetcher(given: PrefetcherOptions): Promise<Prefetc
   const heartbeat = await startHeartbeat(pidFile, options.owner, () =>
     options.log.error("another process prefetches into the same folder", { path: root }),
   );
+  const bootId = await readBootId(options.bootIdPath);
   try {
-    await prepareFolder(root, options);
+    await prepareFolder(root, readyFolderOf(root, bootId), options);
   } catch (error) {
     await heartbeat[Symbol.asyncDispose]();
     throw error;
   }
-  const service = new PrefetchService(root, options);
+  const service = new PrefetchService(root, bootId, options);
   service.start();
   return {
     restoreCommand: restoreCommandLine(root),
@@ -92,14 +96,14 @@ export async function startPrefetcher(given: PrefetcherOptions): Promise<Prefetc
   };
 }
 
-async function prepareFolder(root: string, options: PrefetcherOptions): Promise<void> {
+async function prepareFolder(root: string, ready: string, options: PrefetcherOptions): Promise<void> {
   const { owner } = options;
   const folders = ["ready", "want", "absent", "failed"].map((name) => join(root, name));
   // What an earlier run left is not to be trusted: it may be of another server. The script stays until it is replaced:
   // a restore command may be about to run it. So do requests, which are answered anew.
   for (const folder of folders.filter((name) => !name.endsWith("want")))
     await rm(folder, { recursive: true, force: true });
-  await makePrivateFolders(folders, owner);
+  await makePrivateFolders([...folders, ready], owner);
   const script = join(root, "restore.sh");
   await writeSpoolFile(script, restoreScript({ root, fallbackCommand: options.fetchCommand }), { owner });
   await chmod(script, 0o700);
@@ -108,6 +112,8 @@ async function prepareFolder(root: string, options: PrefetcherOptions): Promise<
 class PrefetchService {
   readonly #options: PrefetcherOptions;
   readonly #root: string;
+  readonly #readyFolder: string;
+  readonly #mustSync: boolean;
   readonly #clock: Clock;
   readonly #window: PrefetchWindow;
   readonly #hints = new FetchHints();
@@ -120,8 +126,10 @@ class PrefetchService {
   #aheadFromMs = 0;
   #activeAtMs: number;
 
-  constructor(root: string, options: PrefetcherOptions) {
+  constructor(root: string, bootId: string | undefined, options: PrefetcherOptions) {
     this.#root = root;
+    this.#readyFolder = readyFolderOf(root, bootId);
+    this.#mustSync = bootId === undefined;
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#activeAtMs = this.#clock.monotonicMs();
@@ -137,11 +145,7 @@ class PrefetchService {
         (name) => this.#run(async () => this.#onWantChange(name)),
         nothing,
       ),
-      watchNames(
-        join(this.#root, "ready"),
-        (name) => this.#run(async () => this.#onReadyChange(name)),
-        nothing,
-      ),
+      watchNames(this.#readyFolder, (name) => this.#run(async () => this.#onReadyChange(name)), nothing),
     ];
     this.#run(async () => this.#poll());
   }
@@ -185,7 +189,7 @@ class PrefetchService {
 
   /** A file that has left the folder was taken by PostgreSQL: replay is there. */
   async #onReadyChange(name: string): Promise<void> {
-    if (!this.#ready.has(name) || (await exists(join(this.#root, "ready", name)))) return;
+    if (!this.#ready.has(name) || (await exists(join(this.#readyFolder, name)))) return;
     if (!this.#ready.delete(name)) return;
     this.#activeAtMs = this.#clock.monotonicMs();
     this.#movedTo(parseWalFileName(name));
@@ -197,7 +201,7 @@ class PrefetchService {
     for (const name of this.#ready) {
       if (!this.#window.isObsolete(name)) continue;
       this.#ready.delete(name);
-      this.#run(async () => rm(join(this.#root, "ready", name), { force: true }));
+      this.#run(async () => rm(join(this.#readyFolder, name), { force: true }));
     }
     this.#fill();
   }
@@ -233,7 +237,7 @@ class PrefetchService {
     const untilMs = this.#clock.monotonicMs() + (this.#options.patienceMs ?? 30_000);
     for (;;) {
       try {
-        if (await exists(join(this.#root, "ready", file.name))) {
+        if (await exists(join(this.#readyFolder, file.name))) {
           return { kind: "delivered", bytes: 0, repository: "" };
         }
         const joined = this.#fetching.get(file.name);
@@ -279,9 +283,10 @@ class PrefetchService {
     const { repositories, walSegmentSizeBytes, expectedSystemIdentifier, owner } = this.#options;
     const fetching = fetchWal({
       file,
-      destination: join(this.#root, "ready", file.name),
+      destination: join(this.#readyFolder, file.name),
       repositories,
       walSegmentSizeBytes,
+      sync: this.#mustSync,
       hints: this.#hints,
       signal: this.#stop.signal,
       ...(expectedSystemIdentifier === undefined ? {} : { expectedSystemIdentifier }),

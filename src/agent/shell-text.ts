@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { EngineError } from "../common/errors.ts";
+import { readBootIdInShell } from "./ready-folder.ts";
 
 /** Quotes text for a POSIX shell: it stays one word, whatever is in it. */
 export function quoteForShell(text: string): string {
@@ -33,14 +34,14 @@ export function archiveCommandLine(spoolRoot: string): string {
 }
 
 /**
- * The value for `restore_command`: a rename of a file that was fetched ahead, complete and checked; else the script that
- * waits for it. A script that is gone must not look like a file that is absent: the shell would say 2 or 127, and the first
+ * The value for `restore_command`: a rename of a file that was fetched ahead since the machine was started
+ * (`ready-folder.ts`), complete and checked; else the script that waits for it. A script that is gone must not look like a file that is absent: the shell would say 2 or 127, and the first
  * means "end of archive" to PostgreSQL. `prefetchRoot` must be on the file system of pg_wal, or the rename is a copy (`prefetchRootOf`).
  */
 export function restoreCommandLine(prefetchRoot: string): string {
   const ready = quoteForCommandSetting(join(prefetchRoot, "ready"));
   const script = quoteForCommandSetting(join(prefetchRoot, "restore.sh"));
-  return `test -f ${ready}/%f && mv -f ${ready}/%f "%p" || { test -r ${script} || exit 150; exec /bin/sh ${script} "%p" %f; }`;
+  return `${readBootIdInShell} test -f ${ready}/"$boot"/%f && mv -f ${ready}/"$boot"/%f "%p" || { test -r ${script} || exit 150; exec /bin/sh ${script} "%p" %f; }`;
 }
 
 /** Where prefetched WAL lies: inside pg_wal, which PostgreSQL restores into, and whose other names it ignores. */

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ackTime, sinceTime } from "./ack.ts";
+import { readBootId, readyFolderOf } from "./ready-folder.ts";
 import { archiveScript, restoreScript } from "./archive-script.ts";
 import { writeSpoolFile } from "./spool.ts";
 import {
@@ -39,6 +40,7 @@ beforeEach(async () => {
   for (const part of ["ack", "since", "refused", "want", "ready", "absent", "failed"]) {
     await mkdir(join(spool, part), { recursive: true });
   }
+  await mkdir(readyFolderOf(spool, await readBootId()));
   walPath = join(folder, name);
   await writeFile(walPath, "wal");
   living = spawn("sleep", ["60"], { stdio: "ignore" });
@@ -156,18 +158,30 @@ describe.each(present)("restore_command under %s %s", (...shell) => {
   const command = () => asPostgres(restoreCommandLine(spool)).replaceAll(`"${walPath}"`, "RECOVERYXLOG");
   const go = async () => shellRun(shell, ["-c", command()]);
 
+  const ready = async () => readyFolderOf(spool, await readBootId());
+
   test("renames what lies ready", async () => {
-    await writeFile(join(spool, "ready", name), "content");
+    await writeFile(join(await ready(), name), "content");
 
     expect(await go()).toEqual({ code: 0, stdout: "", stderr: "" });
     expect(await readFile(join(folder, "RECOVERYXLOG"), "utf8")).toBe("content");
+  });
+
+  test("takes nothing that was fetched before the machine was started: a power cut may have cut it", async () => {
+    for (const left of [join(spool, "ready"), join(spool, "ready", "another-boot")]) {
+      await mkdir(left, { recursive: true });
+      await writeFile(join(left, name), "cut");
+    }
+
+    expect(await go()).toMatchObject({ stdout: `fallback\nwal push\nit's\n${name}\nRECOVERYXLOG\n` });
+    await expect(readFile(join(folder, "RECOVERYXLOG"))).rejects.toMatchObject({ code: "ENOENT" });
   });
 
   test("waits for the file", async () => {
     await agentLives();
     const waiting = go();
     await waitFor(join(spool, "want", name));
-    await writeSpoolFile(join(spool, "ready", name), "content", { owner: undefined });
+    await writeSpoolFile(join(await ready(), name), "content", { owner: undefined });
 
     expect(await waiting).toMatchObject({ code: 0 });
     expect(await readFile(join(folder, "RECOVERYXLOG"), "utf8")).toBe("content");

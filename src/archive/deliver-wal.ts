@@ -19,12 +19,14 @@ export interface Delivery {
   readonly expectedSystemIdentifier?: SystemIdentifier;
   /** Who the file shall belong to, when we are root. */
   readonly owner?: { readonly uid: number; readonly gid: number };
+  /** Sync the content before it appears under its name. Default false: PostgreSQL asks again for what a crash took. */
+  readonly sync?: boolean;
 }
 
 /**
  * Downloads, decodes and checks one stored object into a hidden file beside the destination, and renames it there.
  * Gives its size, or undefined when the object does not exist. Throws `object-corrupt` for damage, `file-io` or
- * `disk-full` for the local side. Not synced: PostgreSQL asks again for what a crash took.
+ * `disk-full` for the local side.
  */
 export async function deliverObject(
   repository: Repository,
@@ -59,6 +61,7 @@ export async function deliverObject(
           releaseChunk(chunk);
         }
         check.finish();
+        if (delivery.sync === true) await sync(handle, temporary);
       },
       signal,
     );
@@ -86,6 +89,14 @@ async function create(path: string, delivery: Delivery): Promise<FileHandle> {
 async function append(handle: FileHandle, chunk: Uint8Array, path: string): Promise<void> {
   try {
     await handle.writeFile(chunk);
+  } catch (error) {
+    throw fileError("write", path, error);
+  }
+}
+
+async function sync(handle: FileHandle, path: string): Promise<void> {
+  try {
+    await handle.datasync();
   } catch (error) {
     throw fileError("write", path, error);
   }
