@@ -1,4 +1,5 @@
 import { access, constants } from "node:fs/promises";
+import { userInfo } from "node:os";
 import { fileURLToPath } from "node:url";
 import { EngineError } from "../common/errors.ts";
 import { chooseServerUser } from "../postgres/unprivileged-user.ts";
@@ -23,7 +24,18 @@ export function becomeForThisProcess(user: ServerUser): void {
   (process as ProcessWithGroups).initgroups?.(user.name, user.gid);
   process.setgid?.(user.gid);
   process.setuid?.(user.uid);
-  process.env["HOME"] = "/";
+  // Where programs look for ~/.aws and ~/.pgpass: root's are closed to this user, and were not meant for it.
+  const home = homeOfCurrentUser();
+  Object.assign(process.env, { HOME: home, USER: user.name, LOGNAME: user.name });
+}
+
+/** By the system's user database; `HOME` would still be the former user's. */
+function homeOfCurrentUser(): string {
+  try {
+    return userInfo().homedir;
+  } catch {
+    return "/";
+  }
 }
 
 /** Gives up root for good. Throws `config` when the user could not read this program afterwards. */

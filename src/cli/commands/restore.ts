@@ -2,13 +2,15 @@ import { rm } from "node:fs/promises";
 import { resolve } from "node:path";
 import { startPrefetcher } from "../../agent/prefetcher.ts";
 import { prefetchRootOf, quoteForShell } from "../../agent/shell-text.ts";
-import { EngineError } from "../../common/errors.ts";
+import { EngineError, isEngineError } from "../../common/errors.ts";
 import { formatBytes, formatDuration } from "../../common/units.ts";
 import { formatLsn } from "../../postgres/lsn.ts";
 import type { RecoveryAction } from "../../postgres/recovery-settings.ts";
 import { removeRecoverySettings } from "../../postgres/recovery-settings-file.ts";
 import { findServerBinaries, type ServerBinaries } from "../../postgres/server-binaries.ts";
+import type { ServerUser } from "../../postgres/server-process.ts";
 import { serverMajor } from "../../repository/backup-info.ts";
+import { backupInfoKey } from "../../repository/keys.ts";
 import { planRestore, type RestorePlan } from "../../restore/plan-restore.ts";
 import { summarizePlan, type RestorePlanSummary } from "../../restore/plan-summary.ts";
 import { runRestore, type RestoreResult } from "../../restore/run-restore.ts";
@@ -65,7 +67,8 @@ export async function run(directory: string, options: RestoreOptions, signal: Ab
   // `restore_command`.
   const owner = await makeRestoreDirectory(dataDirectory, tablespaces, choices.start);
   if (owner !== undefined) await become(owner);
-  const job: RestoreJob = { context, plan, choices, dataDirectory, options, signal };
+  await using ownContext = owner === undefined ? undefined : await reopenAs(owner, plan, options, signal);
+  const job: RestoreJob = { context: ownContext ?? context, plan, choices, dataDirectory, options, signal };
   const restored = await explainInterruption(
     unpack(job),
     `What "${dataDirectory}" holds by now cannot be started. Remove it with "tidemark restore ${dataDirectory} --clean", then run the same command again.`,
@@ -80,6 +83,31 @@ export async function run(directory: string, options: RestoreOptions, signal: Ab
   if (format === "json")
     process.stdout.write(formatJson({ plan: summary, ...resultJson(restored, recovery) }));
   else process.stdout.write(resultText(job, restored, recovery));
+}
+
+/**
+ * The plan was read with root's credentials; the rest, like `restore_command` later, works with those of the server's user
+ * (in the environment, or its own `~/.aws`). Whether they open the repository shows here, before anything is written.
+ */
+async function reopenAs(
+  user: ServerUser,
+  plan: RestorePlan,
+  options: RestoreOptions,
+  signal: AbortSignal,
+): Promise<CommandContext> {
+  const context = await openContext({ logLevel: "warn", ...options }, signal);
+  const { store, server } = context.firstRepository;
+  try {
+    await store.head(backupInfoKey(server, plan.recovery.backup.id), { signal });
+    return context;
+  } catch (cause) {
+    await context[Symbol.asyncDispose]();
+    if (!isEngineError(cause) || cause.code === "aborted") throw cause;
+    throw new EngineError(cause.code, `as user "${user.name}": ${cause.message}`, {
+      cause,
+      hint: `Restore gives up root, and recovery runs as "${user.name}": give that user access to the repository, by credentials in the environment or in its home directory.`,
+    });
+  }
 }
 
 interface RestoreChoices {
