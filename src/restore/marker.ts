@@ -1,7 +1,7 @@
-import { readFile } from "node:fs/promises";
+import { link, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { writeDurableFile } from "../common/durable-file.ts";
+import { syncDirectory, temporaryPathFor, writeDurableFile } from "../common/durable-file.ts";
 import { EngineError, fileError, systemErrorCode } from "../common/errors.ts";
 
 /*
@@ -42,9 +42,9 @@ export type RestoreMarker = z.infer<typeof schema>;
 
 const tablespaceSchema = z.object({ format: z.literal(1), restoreId: z.string() });
 
-/** Marks the directory of a tablespace as being filled by this restore. */
+/** Marks the directory of a tablespace as being filled by this restore. Throws `target-directory` as `writeMarker` does. */
 export async function writeTablespaceMark(directory: string, restoreId: string): Promise<void> {
-  await writeDurableFile(join(directory, markerName), `${JSON.stringify({ format: 1, restoreId })}\n`);
+  await takeDirectory(directory, { format: 1, restoreId });
 }
 
 /** Which restore is filling a tablespace's directory; undefined when none says so. */
@@ -58,11 +58,40 @@ export async function readTablespaceMark(directory: string): Promise<string | un
   }
 }
 
+/** Marks a data directory. Throws `target-directory` when another restore did so first. */
 export async function writeMarker(
   dataDirectory: string,
   marker: Omit<RestoreMarker, "format">,
 ): Promise<void> {
-  await writeDurableFile(join(dataDirectory, markerName), `${JSON.stringify({ format: 1, ...marker })}\n`);
+  await takeDirectory(dataDirectory, { format: 1, ...marker });
+}
+
+/** Only one of several restores that begin at the same time gets a directory. The mark appears whole or not at all. */
+async function takeDirectory(directory: string, content: object): Promise<void> {
+  const path = join(directory, markerName);
+  const temporary = temporaryPathFor(path);
+  try {
+    await writeDurableFile(temporary, `${JSON.stringify(content)}\n`);
+    // Unlike a rename, this fails when the name is taken.
+    await link(temporary, path);
+    // What a crash left, or somebody who comes too late; ours among them.
+    for (const name of await readdir(directory)) {
+      if (isUnfinishedMarker(name)) await rm(join(directory, name), { force: true });
+    }
+    await syncDirectory(directory);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    if (!["EEXIST", "ENOENT"].includes(systemErrorCode(error) ?? "")) throw fileError("write", path, error);
+    throw new EngineError("target-directory", `another restore into "${directory}" has just begun`, {
+      cause: error,
+      hint: "Let it finish, or restore into another directory.",
+    });
+  }
+}
+
+/** Whether a name in a marked directory is what a crash leaves of a mark being written: nothing else was written by then. */
+export function isUnfinishedMarker(name: string): boolean {
+  return name.includes(markerName) && name.startsWith(".") && name.endsWith(".tmp");
 }
 
 /** Undefined when the directory has none (or does not exist). Throws `target-directory` when it cannot be understood. */

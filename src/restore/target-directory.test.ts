@@ -3,7 +3,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { requireDiskSpace, spaceNeeds } from "./disk-space.ts";
-import { controlPath, heldControlPath, markerName, writeMarker, writeTablespaceMark } from "./marker.ts";
+import { temporaryPathFor } from "../common/durable-file.ts";
+import {
+  controlPath,
+  heldControlPath,
+  markerName,
+  readMarker,
+  writeMarker,
+  writeTablespaceMark,
+} from "./marker.ts";
 import {
   cleanUnfinishedRestore,
   requireEmptyDataDirectory,
@@ -83,6 +91,7 @@ test("a tablespace's directory that was never reached is left to whoever has fil
   expect(await readdir(space)).toEqual(["PG_17_202406281"]);
 
   const again = await unfinished(home.path);
+  await rm(join(space, markerName));
   await writeTablespaceMark(space, "r2");
   expect(await cleanUnfinishedRestore(again.data)).toBe(true);
   expect((await readdir(space)).sort()).toEqual([markerName, "PG_17_202406281"]);
@@ -96,6 +105,47 @@ test("a restore that only kept its mark is never cleaned, since its server may h
   await expect(requireEmptyDataDirectory(data)).rejects.toThrow(/holds a finished restore/);
   await expect(cleanUnfinishedRestore(data)).rejects.toThrow(/holds a finished restore/);
   expect(await readdir(data)).toContain(markerName);
+});
+
+test("of two restores that begin at once only one gets the directory", async () => {
+  await using home = await temporary();
+  const mark = (restoreId: string) => ({
+    restoreId,
+    backup: "20261121T090727",
+    repository: "/srv/backup/main",
+    startedAt: "2026-11-21T12:00:00.000Z",
+    tablespaceDirectories: [],
+  });
+  const ids = ["r1", "r2", "r3"];
+
+  const outcomes = await Promise.allSettled(ids.map(async (id) => writeMarker(home.path, mark(id))));
+
+  const winner = outcomes.findIndex(({ status }) => status === "fulfilled");
+  expect((await readMarker(home.path))?.restoreId).toBe(ids[winner]);
+  for (const outcome of outcomes) {
+    if (outcome.status === "rejected") {
+      expect(outcome.reason).toMatchObject({ code: "target-directory" });
+      expect(String(outcome.reason)).toContain("another restore");
+    }
+  }
+  expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+  expect(await readdir(home.path)).toEqual([markerName]);
+  await expect(writeTablespaceMark(home.path, "r4")).rejects.toMatchObject({ code: "target-directory" });
+});
+
+test("what a crash leaves of a mark being written is as good as nothing", async () => {
+  await using home = await temporary();
+  const left = temporaryPathFor(join(home.path, markerName));
+  await writeFile(left, "{");
+
+  await requireEmptyDataDirectory(home.path);
+  await requireEmptyTablespaceDirectory("fast", home.path);
+  expect(await cleanUnfinishedRestore(home.path)).toBe(true);
+  expect(await readdir(home.path)).toEqual([]);
+
+  await writeFile(left, "{");
+  await writeTablespaceMark(home.path, "r1");
+  expect(await readdir(home.path)).toEqual([markerName]);
 });
 
 test("a mark that cannot be read is not taken as leave to delete", async () => {

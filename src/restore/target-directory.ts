@@ -2,7 +2,7 @@ import { lstat, readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { syncDirectory } from "../common/durable-file.ts";
 import { EngineError, fileError, systemErrorCode } from "../common/errors.ts";
-import { controlPath, markerName, readMarker, readTablespaceMark } from "./marker.ts";
+import { controlPath, isUnfinishedMarker, markerName, readMarker, readTablespaceMark } from "./marker.ts";
 
 /**
  * Throws `target-directory` unless the data directory is absent or empty. What a killed restore left is named as such:
@@ -10,7 +10,7 @@ import { controlPath, markerName, readMarker, readTablespaceMark } from "./marke
  */
 export async function requireEmptyDataDirectory(dataDirectory: string): Promise<void> {
   const names = await namesIn(dataDirectory);
-  if (names.length === 0) return;
+  if (names.every(isUnfinishedMarker)) return;
   const marker = names.includes(markerName) ? await readMarker(dataDirectory) : undefined;
   if (marker === undefined) {
     throw new EngineError(
@@ -36,7 +36,7 @@ export async function requireEmptyDataDirectory(dataDirectory: string): Promise<
 /** The same for the directory of a tablespace. */
 export async function requireEmptyTablespaceDirectory(name: string, directory: string): Promise<void> {
   const names = await namesIn(directory);
-  if (names.length === 0) return;
+  if (names.every(isUnfinishedMarker)) return;
   throw new EngineError(
     "target-directory",
     `the directory "${directory}" of tablespace "${name}" is not empty: it holds ${listSome(names)}`,
@@ -64,6 +64,11 @@ export async function cleanUnfinishedRestore(directory: string): Promise<boolean
   const dataDirectory = resolve(directory);
   const names = await namesIn(dataDirectory);
   if (names.length === 0) return false;
+  if (names.every(isUnfinishedMarker)) {
+    for (const name of names) await remove(join(dataDirectory, name));
+    await syncDirectory(dataDirectory);
+    return true;
+  }
   const marker = await readMarker(dataDirectory);
   if (marker === undefined) {
     throw new EngineError("target-directory", `"${dataDirectory}" does not hold an unfinished restore`, {
