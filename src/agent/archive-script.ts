@@ -9,7 +9,18 @@ export interface WaitScriptOptions {
 }
 
 /**
- * Shared by both scripts. Only words of the shell itself, but for `sleep`: it runs once per WAL file, and a process more
+ * How `wal fetch` says "absent" to the restore script. To anybody else it says 1, as `restore_command` must, but so does
+ * Node when it cannot start (a missing file; 9 for NODE_OPTIONS it does not know): from a program that was started by us
+ * only a number that nobody else uses is a certain answer.
+ */
+export const absentStatus = { variable: "TIDEMARK_ABSENT_STATUS", value: 81 } as const;
+
+function fallback({ fallbackCommand }: WaitScriptOptions): string {
+  return `${fallbackCommand.map(quoteForShell).join(" ")} "$@"`;
+}
+
+/**
+ * Shared by both scripts; each defines what `run_without_agent` does. Only words of the shell itself, but for `sleep`: it runs once per WAL file, and a process more
  * costs more than the rest. Fractions of a second are no POSIX, hence the second try.
  *
  * `agent_is_dead` first asks for the process. Its number may have been given to another one since, or it may hang: a
@@ -18,14 +29,9 @@ export interface WaitScriptOptions {
  * A request has content, which nobody reads: on a full disk an empty file can still be made, but the agent could not write
  * its answer, and archiving would wait for space that only archiving frees.
  */
-export function waitFunctions(options: WaitScriptOptions): string {
+function waitFunctions(options: WaitScriptOptions): string {
   return `spool=${quoteForShell(options.root)}
 umask 077
-
-run_without_agent() {
-  rm -f "$want"
-  exec ${options.fallbackCommand.map(quoteForShell).join(" ")} "$@"
-}
 
 agent_is_dead() {
   pid=
@@ -65,6 +71,11 @@ export function archiveScript(options: WaitScriptOptions): string {
 path=$1
 name=$2
 ${waitFunctions(options)}
+run_without_agent() {
+  rm -f "$want"
+  exec ${fallback(options)}
+}
+
 ack=$spool/ack/$name
 since=$spool/since/$name
 refused=$spool/refused/$name
@@ -108,6 +119,16 @@ finish() {
   exit "$1"
 }
 ${waitFunctions(options)}
+run_without_agent() {
+  rm -f "$want"
+  ${absentStatus.variable}=${absentStatus.value} ${fallback(options)}
+  case $? in
+    0) finish 0 ;;
+    ${absentStatus.value}) finish 1 ;;
+    *) finish 150 ;;
+  esac
+}
+
 ${readBootIdInShell}
 ready=$spool/ready/$boot/$name
 absent=$spool/absent/$name

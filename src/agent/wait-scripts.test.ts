@@ -215,6 +215,27 @@ describe.each(present)("restore_command under %s %s", (...shell) => {
     await rm(spool, { recursive: true });
     expect(await go()).toMatchObject({ code: 150 });
   });
+
+  test.each([
+    ["exit 1", 150],
+    ["exit 9", 150],
+    ["exit 81", 1],
+    ["exit 150", 150],
+    ["kill -9 $$", 150],
+    ['exec "$NODE" /nowhere/main.ts', 150],
+    ['NODE_OPTIONS=--no-such-flag exec "$NODE" -e ""', 150],
+    ['test "$TIDEMARK_ABSENT_STATUS" = 81', 0],
+  ])("a program that ends with %j instead gives %i: only ours can say absent", async (end, code) => {
+    const program = join(folder, "program");
+    await writeFile(program, `#!/bin/sh\nNODE=${quoteForShell(process.execPath)}\n${end}\n`);
+    await chmod(program, 0o755);
+    await writeFile(
+      join(spool, "restore.sh"),
+      restoreScript({ root: spool, fallbackCommand: [program, "wal", "fetch"] }),
+    );
+
+    expect(await go()).toMatchObject({ code });
+  });
 });
 
 test("shell text stays one word whatever is in it", async () => {

@@ -20,6 +20,17 @@ describe("exit statuses", () => {
     expect(exitStatusFor(new TypeError("a bug"), "restore-command")).toBe(150);
   });
 
+  it("tell our own script of an absence in a way that nothing else can", () => {
+    const absent = new EngineError("wal-absent", "no");
+
+    expect(exitStatusFor(absent, "restore-command", { TIDEMARK_ABSENT_STATUS: "81" })).toBe(81);
+    expect(exitStatusFor(absent, "restore-command", { TIDEMARK_ABSENT_STATUS: "0" })).toBe(1);
+    expect(exitStatusFor(new TypeError("a bug"), "restore-command", { TIDEMARK_ABSENT_STATUS: "81" })).toBe(
+      150,
+    );
+    expect(Object.values(errorCodes).map(({ exit }): number => exit)).not.toContain(81);
+  });
+
   it("take anything that is not ours for a bug", () => {
     expect(exitStatusFor(new TypeError("a bug"))).toBe(1);
   });

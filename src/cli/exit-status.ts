@@ -1,3 +1,4 @@
+import { absentStatus } from "../agent/archive-script.ts";
 import { errorCodes } from "../common/error-codes.ts";
 import { EngineError } from "../common/errors.ts";
 
@@ -15,8 +16,20 @@ export type ExitTable =
 const couldNotTell = 150;
 const absent = 1;
 
-export function exitStatusFor(error: unknown, table: ExitTable = "general"): number {
-  if (table === "restore-command")
-    return error instanceof EngineError && error.code === "wal-absent" ? absent : couldNotTell;
+/** The restore script asks for another number, which only this program uses; anything else in the environment is ignored. */
+function absentFor(environment: NodeJS.ProcessEnv): number {
+  const { variable, value } = absentStatus;
+  return environment[variable] === String(value) ? value : absent;
+}
+
+export function exitStatusFor(
+  error: unknown,
+  table: ExitTable = "general",
+  environment: NodeJS.ProcessEnv = process.env,
+): number {
+  if (table === "restore-command") {
+    const isAbsent = error instanceof EngineError && error.code === "wal-absent";
+    return isAbsent ? absentFor(environment) : couldNotTell;
+  }
   return error instanceof EngineError ? error.exitStatus : errorCodes.internal.exit;
 }
