@@ -111,6 +111,8 @@ export class Acks {
       const handle = await open(temporary, "wx", 0o600);
       try {
         await handle.writeFile(`${text}\n`);
+        const { owner } = this.#spool;
+        if (owner !== undefined) await handle.chown(owner.uid, owner.gid);
         const time = ackTime(ack.mtimeNs);
         await handle.utimes(time, time);
         await handle.sync();

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { systemClock, type Clock } from "../common/clock.ts";
 import { writeDurableFile } from "../common/durable-file.ts";
-import { describeError, EngineError, isEngineError, systemErrorCode } from "../common/errors.ts";
+import { describeError, EngineError, fileError, isEngineError, systemErrorCode } from "../common/errors.ts";
 import type { Log } from "../common/log.ts";
 import { fetchWal } from "../archive/fetch-wal.ts";
 import type { ArchiveTarget } from "../archive/archive-target.ts";
@@ -63,6 +63,8 @@ export class OwedBook {
     await writeDurableFile(
       path,
       `${JSON.stringify({ sizeBytes, mtimeNs: mtimeNs.toString(), repositories })}\n`,
+      0o600,
+      this.#spool.owner,
     );
     known.set(owed.file.name, owed);
   }
@@ -82,12 +84,29 @@ export class OwedBook {
     for (const name of (await spoolNames(this.#spool.owed)).sort()) {
       const file = parseWalFileName(name);
       if (file === undefined) continue;
-      const text = await readFile(join(this.#spool.owed, name), "utf8");
-      const value = schema.parse(JSON.parse(text));
-      known.set(name, { file, ...value, mtimeNs: BigInt(value.mtimeNs) });
+      known.set(name, await readOwed(join(this.#spool.owed, name), file));
     }
     this.#known ??= known;
     return this.#known;
+  }
+}
+
+/** A note that cannot be read is no reason to forget that there is one. Throws `file-io`. */
+async function readOwed(path: string, file: WalFileName): Promise<Owed> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    throw fileError("read", path, error);
+  }
+  try {
+    const value = schema.parse(JSON.parse(text));
+    return { file, ...value, mtimeNs: BigInt(value.mtimeNs) };
+  } catch (cause) {
+    throw new EngineError("file-io", `could not read "${path}": it does not say what is owed`, {
+      cause,
+      hint: `The repositories that were down when WAL file "${file.name}" was archived may be without it: look whether they have it, then remove the note.`,
+    });
   }
 }
 
@@ -118,15 +137,14 @@ export async function healOwed(options: HealOptions, signal?: AbortSignal): Prom
   const down = new Set<string>();
   for (const owed of await options.book.all()) {
     if (options.book.isResting(owed.file.name, clock.monotonicMs())) continue;
-    // A repository that was taken out of the configuration is owed nothing.
     const targets = options.targets.filter(
       ({ repository }) =>
         owed.repositories.includes(repository.name) &&
         !down.has(repository.name) &&
         options.isAvailable(repository.name),
     );
-    const configured = new Set(options.targets.map(({ repository }) => repository.name));
-    const stillOwed = new Set(owed.repositories.filter((name) => configured.has(name)));
+    // One that is not in the configuration stays in the note: it may come back.
+    const stillOwed = new Set(owed.repositories);
     if (targets.length > 0) {
       const outcome = await healOne(options, owed, targets, signal);
       for (const name of outcome.down) down.add(name);

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { access, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
+import { access, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { fetchWalFile } from "../archive/wal-file.ts";
@@ -267,6 +267,56 @@ describe("several repositories", () => {
       expect((await agentStatus(next)).repositories.map(({ owedFiles }) => owedFiles)).toEqual([0, 0]),
     );
     expect((await stored(bad, name))?.equals(content)).toBe(true);
+  });
+
+  test("what is owed to one that is left out for a while is kept for it", async () => {
+    const [good, bad] = [await temporaryStore(), switchedStore(await temporaryStore())];
+    bad.isDown = true;
+    const cluster = await fakeCluster();
+    await cluster.finish({ name });
+    const both = {
+      dataDirectory: cluster.dataDirectory,
+      targets: [targetOf(good, "good"), targetOf(bad, "bad")],
+      policy: 1,
+    };
+    const agent = await startAgent(both);
+    const owedFiles = async () => readdir(join(agent.spoolRoot, "owed"));
+    await eventually(async () => expect(await acksOf(agent.spoolRoot)).toEqual([name]));
+    await cluster.done(name);
+    await agent.stop();
+    const alone = await startAgent({
+      ...both,
+      targets: [targetOf(good, "good")],
+      spoolDirectory: agent.spoolDirectory,
+    });
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(await owedFiles()).toEqual([name]);
+    await alone.stop();
+
+    bad.isDown = false;
+    await startAgent({ ...both, spoolDirectory: agent.spoolDirectory });
+
+    await eventually(async () => expect(await owedFiles()).toEqual([]));
+    expect(await stored(bad, name)).toBeDefined();
+  });
+
+  test("a note of what is owed that cannot be read is named, and stops no file that everyone gets", async () => {
+    const cluster = await fakeCluster();
+    const options = { dataDirectory: cluster.dataDirectory, targets: [targetOf(await temporaryStore())] };
+    const agent = await startAgent(options);
+    await agent.stop();
+    const note = join(agent.spoolRoot, "owed", segmentName(1));
+    await writeFile(note, "{");
+    await cluster.finish({ name });
+
+    const next = await startAgent({ ...options, spoolDirectory: agent.spoolDirectory });
+
+    await eventually(async () => expect(await acksOf(next.spoolRoot)).toEqual([name]));
+    await expect(agentStatus(next)).rejects.toMatchObject({
+      code: "file-io",
+      message: `could not read "${note}": it does not say what is owed`,
+      hint: `The repositories that were down when WAL file "${segmentName(1)}" was archived may be without it: look whether they have it, then remove the note.`,
+    });
   });
 
   test("what is owed and cannot be had any more holds up nothing else that is owed", async () => {

@@ -45,18 +45,21 @@ export function temporaryPathFor(path: string): string {
 
 /**
  * Replaces `path` with `content`, whole or not at all, and durably: temporary file, sync, rename, sync the folder.
- * A crash leaves the old file or the new one, and at worst a hidden temporary file.
+ * A crash leaves the old file or the new one, and at worst a hidden temporary file. `owner` is for root, who writes for
+ * another user.
  */
 export async function writeDurableFile(
   path: string,
   content: string | Uint8Array,
   mode = 0o600,
+  owner?: { readonly uid: number; readonly gid: number },
 ): Promise<void> {
   const temporary = temporaryPathFor(path);
   try {
     const handle = await open(temporary, "wx", mode);
     try {
       await handle.writeFile(content);
+      if (owner !== undefined) await handle.chown(owner.uid, owner.gid);
       await handle.sync();
     } finally {
       await handle.close();
