@@ -127,6 +127,22 @@ describe("reading", () => {
     });
   });
 
+  test.each(["Sat Nov 21 09:07:34 2026", "11/21/2026 09:07:34", "21-11-2026", "2026-11-21"])(
+    "a foreign end time without a zone, %s, is damage: it would be another moment on another machine",
+    (text) => {
+      const changed = barman34.replace(/end_time=.*/, `end_time=${text}`);
+      expect(() => parseFinished(changed)).toThrow(`end_time is "${text}"`);
+    },
+  );
+
+  test.each(["Sat Nov 21 09:07:34 2026 GMT", "Sat, 21 Nov 2026 10:07:34 +0100"])(
+    "a foreign end time with a zone, %s, is read",
+    (text) => {
+      const changed = barman34.replace(/end_time=.*/, `end_time=${text}`);
+      expect(parseFinished(changed).endTime.toISOString()).toBe("2026-11-21T09:07:34.000Z");
+    },
+  );
+
   test.each(["end_time", "begin_wal", "end_wal", "begin_xlog", "end_xlog", "timeline", "version"])(
     "a finished backup without %s is damaged",
     (key) => {

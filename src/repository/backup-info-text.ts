@@ -103,7 +103,13 @@ function optional(fields: Fields, key: string): string | undefined {
   return value === undefined || value === "None" || value === "" ? undefined : value;
 }
 
-/** `2026-11-21 09:07:27.656665+00:00`; without a zone it is read as UTC, because pods run in UTC. */
+/** A clock time and, behind it, the zone it is of. */
+const timeWithZone = /\d{2}:\d{2}.*(?:\bUTC|\bGMT|Z|[+-]\d{2}:?\d{2})\)?$/;
+
+/**
+ * `2026-11-21 09:07:27.656665+00:00`; without a zone it is read as UTC, because pods run in UTC. Other forms must say
+ * their zone: `new Date` reads them in ours, and a restore to a time would choose another backup on another machine.
+ */
 function parseTime(text: string | undefined): Date | undefined {
   if (text === undefined) return undefined;
   const match = /^(\d{4}-\d{2}-\d{2})[ T](\d{2}:\d{2}:\d{2}(?:\.\d+)?)\s*(Z|[+-]\d{2}(?::?\d{2})?)?$/.exec(
@@ -115,8 +121,10 @@ function parseTime(text: string | undefined): Date | undefined {
         match[2] ?? "",
         new Date(`${match[1]}T${match[2]}${/^[+-]\d{2}$/.test(zone) ? `${zone}:00` : zone}`),
       )
-    : new Date(text);
-  return Number.isNaN(time.getTime()) ? undefined : time;
+    : timeWithZone.test(text.trim())
+      ? new Date(text)
+      : undefined;
+  return time === undefined || Number.isNaN(time.getTime()) ? undefined : time;
 }
 
 /**

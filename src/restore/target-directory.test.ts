@@ -122,13 +122,11 @@ test("of two restores that begin at once only one gets the directory", async () 
 
   const winner = outcomes.findIndex(({ status }) => status === "fulfilled");
   expect((await readMarker(home.path))?.restoreId).toBe(ids[winner]);
-  for (const outcome of outcomes) {
-    if (outcome.status === "rejected") {
-      expect(outcome.reason).toMatchObject({ code: "target-directory" });
-      expect(String(outcome.reason)).toContain("another restore");
-    }
-  }
-  expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+  const refused = outcomes.filter(({ status }) => status === "rejected");
+  expect(refused.map((outcome) => ("reason" in outcome ? String(outcome.reason) : ""))).toEqual([
+    expect.stringContaining("another restore"),
+    expect.stringContaining("another restore"),
+  ]);
   expect(await readdir(home.path)).toEqual([markerName]);
   await expect(writeTablespaceMark(home.path, "r4")).rejects.toMatchObject({ code: "target-directory" });
 });
