@@ -2,15 +2,18 @@ import { readFile, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32, gunzipSync, zstdDecompressSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
+import { EngineError } from "../common/errors.ts";
+import { silentLog } from "../common/log.ts";
 import { mib } from "../common/units.ts";
 import { systemIdentifier } from "../postgres/system-identifier.ts";
 import { claimRepository } from "../repository/claim.ts";
 import { readIdentity } from "../repository/identity.ts";
 import { walSumKey } from "../repository/keys.ts";
 import { readObject } from "../storage/object-body.ts";
-import type { ObjectStore } from "../storage/object-store.ts";
+import type { ObjectStore, WriteOptions } from "../storage/object-store.ts";
 import { faultyStore } from "../storage/testing/faulty-store.ts";
 import { temporaryStore } from "../storage/testing/temporary-store.ts";
+import { interceptStore } from "../storage/wrappers/intercept.ts";
 import type { CodecName } from "../codec/codec.ts";
 import {
   expectedSystem,
@@ -20,6 +23,9 @@ import {
   writeWal,
 } from "./testing/archive-bench.ts";
 import { makeSegment, segmentName, testSystem } from "./testing/wal-files.ts";
+import { pushWal } from "./push-wal.ts";
+import { ReadBuffers } from "./read-buffers.ts";
+import { RepositoryClaims } from "./repository-claims.ts";
 import { pushWalFile, requireWalFileName } from "./wal-file.ts";
 
 const name = segmentName(3);
@@ -33,6 +39,37 @@ const keysOf = async (store: ObjectStore) => {
   for await (const entry of store.list("")) if (entry.kind === "object") keys.push(entry.key);
   return keys;
 };
+
+test("memory that a failed request may still be reading is not used for the next segment", async () => {
+  const folder = await temporaryFolder();
+  const store = await temporaryStore();
+  let sent: readonly Uint8Array[] = [];
+  const failing = interceptStore(store, {
+    call: async (call, options, run) => {
+      if (call.key !== keyOf(name, "")) return run(options);
+      throw new EngineError("store-unavailable", "no answer within 60 s");
+    },
+  });
+  const held: ObjectStore = Object.assign(Object.create(failing) as ObjectStore, {
+    put: async (key: string, pieces: readonly Uint8Array[], options?: WriteOptions) => {
+      if (key === keyOf(name, "")) sent = pieces;
+      return failing.put(key, pieces, options);
+    },
+  });
+  const context = { claims: new RepositoryClaims(), buffers: new ReadBuffers(1), log: silentLog };
+  const push = async (file: string) =>
+    pushWal(context, {
+      path: await writeWal(folder, file, makeSegment({ name: file, content: "hard" })),
+      file: requireWalFileName(file),
+      targets: [target(held, "none")],
+      expected: expectedSystem,
+    });
+
+  expect((await push(name)).outcomes).toMatchObject([{ kind: "failed" }]);
+  expect((await push(segmentName(4))).outcomes).toMatchObject([{ kind: "archived" }]);
+
+  expect(Buffer.concat(sent).equals(makeSegment({ name, content: "hard" }))).toBe(true);
+});
 
 describe("pushing a WAL segment", () => {
   test("stores it under Barman's key, with one request, and claims the repository first", async () => {

@@ -7,6 +7,8 @@ export const wholeFileLimitBytes = 16 * mib;
 /** A buffer on loan; giving it back twice is fine. */
 export interface BufferLease extends Disposable {
   readonly bytes: Buffer;
+  /** Gives back the turn, but not the memory: something that hangs may still be reading it. */
+  discard(): void;
 }
 
 /**
@@ -29,16 +31,18 @@ export class ReadBuffers {
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     const buffer = this.#take(sizeBytes);
     let returned = false;
+    const giveBack = (isReusable: boolean): void => {
+      if (returned) return;
+      returned = true;
+      if (isReusable) this.#idle.push(buffer);
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#free++;
+      else next();
+    };
     return {
       bytes: buffer.subarray(0, sizeBytes),
-      [Symbol.dispose]: () => {
-        if (returned) return;
-        returned = true;
-        this.#idle.push(buffer);
-        const next = this.#waiting.shift();
-        if (next === undefined) this.#free++;
-        else next();
-      },
+      discard: () => giveBack(false),
+      [Symbol.dispose]: () => giveBack(true),
     };
   }
 

@@ -110,6 +110,23 @@ describe("the directory adapter", () => {
     await expect(store.put("b", [])).rejects.toMatchObject({ code: "store-missing" });
   });
 
+  test("publishes nothing after the caller has given up, whose memory may hold other bytes by then", async () => {
+    const root = await makeRoot();
+    const store = await openFileStore({ root });
+    const { signal } = new AbortController();
+    /** Fires at the third look: before the object begins, and before its bytes are written, it has not. */
+    let looks = 0;
+    const late = new Proxy(signal, {
+      get: (target, name): unknown => (name === "aborted" ? ++looks > 2 : Reflect.get(target, name, target)),
+    });
+
+    await expect(store.put("a", [Buffer.from("x")], { signal: late })).rejects.toMatchObject({
+      code: "aborted",
+    });
+
+    expect(await readdir(root)).toEqual([]);
+  });
+
   test("objects are readable by their owner only, unless told otherwise", async () => {
     const root = await makeRoot();
     await (await openFileStore({ root })).put("private/object", [Buffer.from("x")]);

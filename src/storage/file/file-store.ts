@@ -241,13 +241,16 @@ class FileStore implements ObjectStore {
         file,
         partBytes,
         maxParts: this.capabilities.maxParts,
-        publish: async () => this.#publish(file, key, options),
+        publish: async (callOptions) =>
+          this.#publish(file, key, { ifAbsent: options.ifAbsent === true, ...callOptions }),
         attempt: async (action, fn) => this.#attempt(`${action} "${key}"`, fn),
       });
     });
   }
 
   async #publish(file: TemporaryFile, key: string, options: WriteOptions): Promise<ObjectInfo> {
+    // After a time-out nobody waits any more, and the memory that was written from may have been used for other bytes.
+    throwIfAborted(options.signal);
     const device = await this.#checkRoot();
     const info = await this.#publishOn(file, key, options);
     this.#device ??= device;

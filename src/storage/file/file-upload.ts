@@ -16,7 +16,7 @@ export interface FileUploadParts {
   readonly partBytes: number;
   readonly maxParts: number;
   /** Publishes the file under its key. */
-  readonly publish: () => Promise<ObjectInfo>;
+  readonly publish: (options: CallOptions) => Promise<ObjectInfo>;
   /** Runs an action with the adapter's error translation. */
   readonly attempt: <T>(action: string, fn: () => Promise<T>) => Promise<T>;
 }
@@ -42,7 +42,7 @@ export function createFileUpload(parts: FileUploadParts): ObjectUpload {
       ledger.finish();
       completed = await attempt("complete", async () => {
         await writeBack.settled();
-        return parts.publish();
+        return parts.publish(options);
       });
       await file.dispose();
       return completed;
