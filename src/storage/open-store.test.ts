@@ -50,6 +50,31 @@ describe("store URLs", () => {
     ],
     ["s3://b?path-style=yes", '"yes" is no value of "path-style"', "Write true or false."],
     [
+      "s3://b/100%/x?secret=geheim",
+      '"s3://b/100%/x" has a % that begins no escape',
+      "A % in the path is written %25.",
+    ],
+    [
+      "file:///srv/100%/x",
+      '"file:///srv/100%/x" has a path that cannot be read',
+      "A % in the path is written %25; or write a plain path.",
+    ],
+    [
+      "file:///srv/a%2Fb",
+      '"file:///srv/a%2Fb" has a path that cannot be read',
+      "A % in the path is written %25; or write a plain path.",
+    ],
+    [
+      "s3://b?part-size=4MiB",
+      '"4MiB" is no value of "part-size"',
+      "S3 takes parts of 5MiB to 5GiB; only the last one may be smaller.",
+    ],
+    [
+      "s3://b?part-size=6GiB",
+      '"6GiB" is no value of "part-size"',
+      "S3 takes parts of 5MiB to 5GiB; only the last one may be smaller.",
+    ],
+    [
       "s3://b/p?regoin=x",
       '"s3://b/p" has the unknown parameter "regoin"',
       "Known are endpoint, region, path-style, ca-file, part-size, conditional-create.",

@@ -1,7 +1,7 @@
 /** From a URL, as people write it in configurations, to a store. Adapters are loaded when they are asked for. */
 import { fileURLToPath } from "node:url";
 import { EngineError } from "../common/errors.ts";
-import { parseBytes } from "../common/units.ts";
+import { gib, mib, parseBytes } from "../common/units.ts";
 import type { CallOptions, ObjectStore } from "./object-store.ts";
 import type { S3StoreOptions } from "./s3/s3-store.ts";
 
@@ -55,8 +55,20 @@ export function parseStoreUrl(url: string): StoreLocation {
 }
 
 function parseFileUrl(url: string, parsed: URL): string {
-  if (parsed.host === "" && parsed.search === "" && parsed.hash === "") return fileURLToPath(parsed);
-  throw usage(url, "is not a file URL with a path alone", "Write it with three slashes: file:///srv/backup.");
+  if (parsed.host !== "" || parsed.search !== "" || parsed.hash !== "") {
+    throw usage(
+      url,
+      "is not a file URL with a path alone",
+      "Write it with three slashes: file:///srv/backup.",
+    );
+  }
+  try {
+    return fileURLToPath(parsed);
+  } catch {
+    // An escape that is none, or of a slash.
+    const hint = "A % in the path is written %25; or write a plain path.";
+    throw usage(url, "has a path that cannot be read", hint);
+  }
 }
 
 function parseS3Url(url: string, parsed: URL): S3StoreOptions {
@@ -64,7 +76,7 @@ function parseS3Url(url: string, parsed: URL): S3StoreOptions {
   if (parsed.hash !== "") throw usage(url, "has a fragment (#…)", "A # in the path is written %23.");
   let options: S3StoreOptions = {
     bucket: parsed.hostname,
-    prefix: decodeURIComponent(parsed.pathname).replace(/^\/+|\/+$/g, ""),
+    prefix: decodePath(parsed).replace(/^\/+|\/+$/g, ""),
   };
   for (const [name, value] of parsed.searchParams) {
     const parameter = s3Parameters[name];
@@ -78,6 +90,15 @@ function parseS3Url(url: string, parsed: URL): S3StoreOptions {
   return options;
 }
 
+function decodePath(parsed: URL): string {
+  try {
+    return decodeURIComponent(parsed.pathname);
+  } catch {
+    const hint = "A % in the path is written %25.";
+    throw usage(withoutQuery(parsed), "has a % that begins no escape", hint);
+  }
+}
+
 type Parameter = (value: string, name: string) => Partial<S3StoreOptions>;
 
 const s3Parameters: Readonly<Record<string, Parameter>> = {
@@ -85,7 +106,7 @@ const s3Parameters: Readonly<Record<string, Parameter>> = {
   region: (region) => ({ region }),
   "path-style": (value, name) => ({ pathStyle: parseBoolean(value, name) }),
   "ca-file": (caFile) => ({ caFile }),
-  "part-size": (value) => ({ partBytes: parseBytes(value) }),
+  "part-size": (value, name) => ({ partBytes: parsePartBytes(value, name) }),
   "conditional-create": (value, name) => {
     if (value === "auto" || value === "always" || value === "never") return { conditionalCreate: value };
     throw usage(value, `is no value of "${name}"`, "Write auto, always or never.");
@@ -99,6 +120,14 @@ function parseEndpoint(value: string): string {
   }
   if (endpoint.username !== "" || endpoint.password !== "") throw secretInUrl(endpoint);
   return value.replace(/\/+$/, "");
+}
+
+/** Limits of S3 itself (and of `S3Store`'s capabilities). */
+function parsePartBytes(value: string, name: string): number {
+  const bytes = parseBytes(value);
+  if (bytes >= 5 * mib && bytes <= 5 * gib) return bytes;
+  const hint = "S3 takes parts of 5MiB to 5GiB; only the last one may be smaller.";
+  throw usage(value, `is no value of "${name}"`, hint);
 }
 
 function parseBoolean(value: string, name: string): boolean {
