@@ -74,6 +74,21 @@ describe("what a base backup reads", () => {
     expect(await readFile(join(target, "pg_hba.conf"))).toEqual(await readFile(elsewhere));
   });
 
+  it("is refused when two configuration files from outside have one name", async () => {
+    await using lab = await backupLab();
+    const [one, other] = [await lab.server.folder.make("one"), await lab.server.folder.make("other")];
+    await writeFile(join(one, "same.conf"), "local all all trust\n", { mode: 0o644 });
+    await writeFile(join(other, "same.conf"), "# none\n", { mode: 0o644 });
+    await lab.server.restart({
+      settings: { hba_file: join(one, "same.conf"), ident_file: join(other, "same.conf") },
+    });
+
+    await expect(lab.backUp()).rejects.toMatchObject({
+      code: "backup-failed",
+      message: expect.stringContaining('cannot both be stored as "same.conf"') as string,
+    });
+  });
+
   it("stores the control file as it was before the backup's end", async () => {
     await using lab = await backupLab();
     await using folder = await testFolder();

@@ -181,15 +181,36 @@ async function findOutsideFiles(
     }
   }
   const found: OutsideFile[] = [];
+  // Which file stands in the archive for a name in its root.
+  const taken = new Map<string, string>();
   for (const path of [facts.configFile, facts.hbaFile, facts.identFile]) {
     if (path === "") continue;
     const source = await resolveFile(path);
+    const name = path.slice(path.lastIndexOf("/") + 1);
     // A link in the data directory to a file elsewhere would lead a restored server out of its own directory.
-    if (inside(path) && (source === undefined || inside(source))) continue;
-    if (source !== undefined) found.push({ name: path.slice(path.lastIndexOf("/") + 1), source });
-    else if (path !== facts.identFile) throw fileError("read", path, { code: "ENOENT" });
+    const isInside = inside(path) && (source === undefined || inside(source));
+    if (!isInside && source === undefined) {
+      if (path !== facts.identFile) throw fileError("read", path, { code: "ENOENT" });
+      continue;
+    }
+    // Of those inside only one directly in the data directory can be in the way.
+    if (isInside && path !== join(facts.dataDirectory, name)) continue;
+    const other = taken.get(name);
+    if (other !== undefined && other !== path) throw sameName(name, other, path);
+    taken.set(name, path);
+    if (!isInside && source !== undefined && other === undefined) found.push({ name, source });
   }
   return found;
+}
+
+function sameName(name: string, one: string, other: string): EngineError {
+  return new EngineError(
+    "backup-failed",
+    `the server's configuration files "${one}" and "${other}" cannot both be stored as "${name}"`,
+    {
+      hint: "Configuration from outside the data directory is stored by its name alone: rename one of the two.",
+    },
+  );
 }
 
 async function resolveFile(path: string): Promise<string | undefined> {

@@ -8,6 +8,7 @@ import { editSettingsFile, withoutSettingsBlock, withSettingsBlock } from "../po
 import type { RecoveryPlan } from "../repository/recovery-plan.ts";
 import { requiredMinimums } from "./configuration.ts";
 import { removeForeignPlaces } from "./foreign-places.ts";
+import { useStoredConfiguration } from "./stored-configuration.ts";
 
 export interface RecoveryOptions {
   /** Shell command with `%f` and `%p`. */
@@ -42,7 +43,7 @@ export async function writeRestoredSettings(
   },
 ): Promise<string[]> {
   const { plan, control, recovery } = options;
-  const notes: string[] = [];
+  const notes = await useStoredConfiguration(dataDirectory, plan.backup.info);
   const edit = (name: string, change: (text: string) => string) =>
     editSettingsFile(join(dataDirectory, name), dataDirectory, change);
   await edit("postgresql.conf", (text) => {
