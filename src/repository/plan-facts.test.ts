@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { silentLog } from "../common/log.ts";
+import { timelineId } from "../postgres/timeline.ts";
 import { openFileStore } from "../storage/file/file-store.ts";
 import { formatBackupInfo } from "./backup-info-text.ts";
 import { readPlanFacts } from "./plan-facts.ts";
@@ -78,11 +79,14 @@ test.each([
     gzipSync("1\t0/3800000\tfirst\n").subarray(0, 12),
     /could not read .*00000002\.history\.gz/,
   ],
-])("a history file %s stops the planning", async (_, content, message) => {
+])("a history file %s is known to be damaged", async (_, content, message) => {
   const key = typeof content === "string" ? "srv/wals/00000002.history" : "srv/wals/00000002.history.gz";
   await using held = await repositoryOf({ [key]: content });
 
-  await expect(readPlanFacts(held.repository)).rejects.toThrow(message);
+  const { histories, damagedHistories } = await readPlanFacts(held.repository);
+
+  expect([...histories.keys()]).toEqual([]);
+  expect(damagedHistories.get(timelineId(2))?.message).toMatch(message);
 });
 
 test("an empty repository has no facts", async () => {

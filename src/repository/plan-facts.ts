@@ -1,4 +1,5 @@
 import { mapConcurrent } from "../common/concurrency.ts";
+import { isEngineError, type EngineError } from "../common/errors.ts";
 import { parseTimelineHistory, type TimelineHistory } from "../postgres/timeline-history.ts";
 import type { TimelineId } from "../postgres/timeline.ts";
 import { finishedBackups, readCatalogue, type CatalogueEntry } from "./catalogue.ts";
@@ -18,9 +19,9 @@ const historyLimitBytes = 1024 * 1024;
 const concurrency = 8;
 
 /**
- * Reads everything that a plan is made from: the catalogue, the list of WAL files, all history files. Throws
- * `object-corrupt` or `postgres-format` for a history file that cannot be read: without it a timeline would seem to have
- * no past, and the plan would be wrong.
+ * Reads everything that a plan is made from: the catalogue, the list of WAL files, all history files. One that is damaged
+ * is a fact too: without it a timeline would seem to have no past, so a plan along it is refused (`planRecovery`), but no
+ * other timeline needs it, since each history file tells the whole past.
  */
 export async function readPlanFacts(
   repository: Repository,
@@ -32,14 +33,20 @@ export async function readPlanFacts(
     readWalInventory(repository, signal),
   ]);
   const histories = new Map<TimelineId, TimelineHistory>();
+  const damagedHistories = new Map<TimelineId, EngineError>();
   await mapConcurrent(
     inventory.histories.entries(),
     concurrency,
     async ([timeline, object]) => {
-      const text = await readWalObject(repository, object, { maxBytes: historyLimitBytes, signal });
-      histories.set(timeline, parseTimelineHistory(timeline, text.toString("utf8")));
+      try {
+        const text = await readWalObject(repository, object, { maxBytes: historyLimitBytes, signal });
+        histories.set(timeline, parseTimelineHistory(timeline, text.toString("utf8")));
+      } catch (error) {
+        if (!isEngineError(error, "object-corrupt") && !isEngineError(error, "postgres-format")) throw error;
+        damagedHistories.set(timeline, error);
+      }
     },
     signal,
   );
-  return { catalogue, backups: finishedBackups(catalogue), inventory, histories };
+  return { catalogue, backups: finishedBackups(catalogue), inventory, histories, damagedHistories };
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { EngineError } from "../common/errors.ts";
 import { parseLsn } from "../postgres/lsn.ts";
 import type { RecoveryTarget } from "../postgres/recovery-settings.ts";
 import { timelineId } from "../postgres/timeline.ts";
@@ -77,6 +78,17 @@ describe("on one timeline", () => {
     expect(outline(facts, at("17 03:00:00.000000"), { backup })).toBe(
       'the target 2026-11-17 03:00:00.000000+00:00 is before the end of backup "20261117T030000", 2026-11-17 03:00:05.000+00:00',
     );
+  });
+
+  test("a restore point that is looked for from the oldest backup is the first of its name, and the plan says so", () => {
+    const plan = planRecovery(facts, {
+      target: { kind: "name", name: "x" },
+      timeline: "latest",
+      backup: undefined,
+    });
+    expect(plan).toMatchObject({
+      notes: [expect.stringMatching(/of several restore points of this name the first behind/)],
+    });
   });
 
   test("an empty repository and an unknown timeline are said to be so", () => {
@@ -212,6 +224,24 @@ describe("timelines", () => {
     expect(outline(notYet, { kind: "immediate" })).toBe("20261116T030000 on 2 reads 1:2 to 1:2 (1)");
     expect(outline(planFacts([monday], ["1:2"], { 2: "1\t0/3800000\tx\n" }), { kind: "latest" })).toBe(
       "20261116T030000 on 2 reads 1:2 to 1:2 (1)",
+    );
+  });
+
+  test("a damaged history file stops a plan along its timeline, and no other", () => {
+    const damaged = new EngineError("postgres-format", "the history file of timeline 2 is invalid");
+    const broken = planFacts([monday], ["1:2-4", "2:3-5", "3:3-6"], { 3: "1\t0/3800000\tx\n" });
+    const withDamage = { ...broken, damagedHistories: new Map([[timelineId(2), damaged]]) };
+    const along = (timeline: PlanRequest["timeline"]) => () =>
+      outline(withDamage, { kind: "latest" }, { timeline });
+
+    expect(along(timelineId(1))()).toBe("20261116T030000 on 1 reads 1:2 to 1:4 (3)");
+    expect(along("latest")()).toBe("20261116T030000 on 3 reads 1:2 to 3:6 (5)");
+    expect(along(timelineId(2))).toThrow(
+      expect.objectContaining({ code: "postgres-format", message: damaged.message }),
+    );
+    const newest = new Map([[timelineId(4), damaged]]);
+    expect(() => outline({ ...broken, damagedHistories: newest }, { kind: "latest" })).toThrow(
+      damaged.message,
     );
   });
 

@@ -1,3 +1,4 @@
+import { EngineError } from "../common/errors.ts";
 import { formatLsn, lsn, type Lsn } from "../postgres/lsn.ts";
 import type { RecoveryTarget } from "../postgres/recovery-settings.ts";
 import { ancestorsOf, switchPointOf, type TimelineHistory } from "../postgres/timeline-history.ts";
@@ -15,6 +16,8 @@ export interface PlanFacts {
   readonly inventory: WalInventory;
   /** Parsed history files; timeline 1 has none. */
   readonly histories: ReadonlyMap<TimelineId, TimelineHistory>;
+  /** History files that are stored but cannot be read, and why. */
+  readonly damagedHistories: ReadonlyMap<TimelineId, EngineError>;
 }
 
 export interface PlanRequest {
@@ -49,20 +52,24 @@ export interface PlanRefusal {
   readonly hint: string;
 }
 
-/** Decides, from facts alone, how to reach a target, or why that cannot be done. */
+/**
+ * Decides, from facts alone, how to reach a target, or why that cannot be done. Throws `object-corrupt` or
+ * `postgres-format` when it comes to a timeline whose history file is damaged.
+ */
 export function planRecovery(facts: PlanFacts, request: PlanRequest): RecoveryPlan | PlanRefusal {
   if (facts.backups.length === 0) {
     return refuse("the repository holds no finished backup", 'Take one with "tidemark base create".');
   }
-  const histories = candidateHistories(facts, request);
-  if (histories.length === 0) {
+  const timelines = candidateTimelines(facts, request);
+  if (timelines.length === 0) {
     return refuse(
       `the repository holds no history of timeline ${request.timeline}`,
       `It knows the timelines ${knownTimelines(facts).join(", ")}.`,
     );
   }
   let refusal: PlanRefusal | undefined;
-  for (const history of histories) {
+  for (const timeline of timelines) {
+    const history = historyOf(facts, timeline);
     const choice = chooseBackup(facts, request, history);
     if (choice.kind === "chosen") return planFrom(facts, request, history, choice);
     refusal ??= choice;
@@ -73,18 +80,27 @@ export function planRecovery(facts: PlanFacts, request: PlanRequest): RecoveryPl
 function knownTimelines(facts: PlanFacts): TimelineId[] {
   const known = new Set<TimelineId>([
     ...facts.histories.keys(),
+    ...facts.damagedHistories.keys(),
     ...facts.backups.map(({ info }) => info.timeline),
   ]);
   for (const object of facts.inventory.segments.values()) known.add(object.file.timeline);
   return [...known].sort((a, b) => a - b);
 }
 
-function candidateHistories(facts: PlanFacts, request: PlanRequest): TimelineHistory[] {
-  const wanted = request.timeline === "latest" ? knownTimelines(facts).reverse() : [request.timeline];
-  const known = new Set(knownTimelines(facts));
-  return wanted
-    .filter((timeline) => known.has(timeline))
-    .map((timeline) => facts.histories.get(timeline) ?? { timeline, entries: [] });
+function candidateTimelines(facts: PlanFacts, request: PlanRequest): TimelineId[] {
+  const known = knownTimelines(facts);
+  if (request.timeline === "latest") return known.reverse();
+  return known.filter((timeline) => timeline === request.timeline);
+}
+
+function historyOf({ histories, damagedHistories }: PlanFacts, timeline: TimelineId): TimelineHistory {
+  const damaged = damagedHistories.get(timeline);
+  if (damaged === undefined) return histories.get(timeline) ?? { timeline, entries: [] };
+  throw new EngineError(damaged.code, damaged.message, {
+    cause: damaged,
+    details: damaged.details,
+    hint: `Without it nobody can tell where timeline ${timeline} comes from. Bring the file back from another copy of the repository or from a server's pg_wal, or choose another timeline with --timeline.`,
+  });
 }
 
 type Choice = { readonly kind: "chosen"; readonly backup: FinishedEntry; readonly notes: readonly string[] };
@@ -114,7 +130,14 @@ function chooseBackup(
   if (newest === undefined) return tooEarly(oldest, target, backup !== undefined);
   if (backup === undefined && (target.kind === "xid" || target.kind === "name") && onPath.length > 1) {
     // Only the WAL itself says where a transaction or a restore point lies; from the oldest backup it cannot be missed.
-    const note = `where ${target.kind === "xid" ? "this transaction" : "this restore point"} lies is not known beforehand, so replay starts at the oldest backup; --backup shortens it`;
+    const [what, more] =
+      target.kind === "xid"
+        ? ["this transaction", ""]
+        : [
+            "this restore point",
+            "; of several restore points of this name the first behind the chosen backup counts",
+          ];
+    const note = `where ${what} lies is not known beforehand, so replay starts at the oldest backup; --backup shortens it${more}`;
     return { kind: "chosen", backup: oldest, notes: [note] };
   }
   return { kind: "chosen", backup: newest, notes: [] };

@@ -94,6 +94,7 @@ export function planFacts(
   return {
     backups: backups.map((sample) => backupEntry(sample, segmentSizeBytes)),
     inventory: inventoryOf(ranges, segmentSizeBytes),
+    damagedHistories: new Map(),
     histories: new Map(
       Object.entries(histories).map(
         ([timeline, text]): [TimelineId, ReturnType<typeof parseTimelineHistory>] => [
