@@ -68,6 +68,8 @@ export class LookAhead {
   readonly #running = new Set<Promise<void>>();
   #isStopping = false;
   #areAcksOurs = false;
+  /** The code of the last failure of this machine, until a file gets through. */
+  #localFailure: string | undefined;
   #busyAtMs: number | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -217,11 +219,11 @@ export class LookAhead {
     try {
       const error = await this.#push(job);
       if (error === undefined) return await this.#settle(entry, undefined);
-      await this.#failed(entry, error);
+      await this.#failed(entry, error, false);
     } catch (cause) {
       const error =
         cause instanceof EngineError ? cause : new EngineError("internal", describeError(cause), { cause });
-      await this.#failed(entry, error);
+      await this.#failed(entry, error, true);
     } finally {
       for (const name of job.repositories) this.health.get(name)?.released();
     }
@@ -301,13 +303,14 @@ export class LookAhead {
     );
     await acks.write({ name: file.name, sizeBytes, mtimeNs, checksum, repositories });
     faultPoint("agent:after-ack");
+    this.#localFailure = undefined;
     this.meter.drained(this.#options.clock.monotonicMs());
     this.lastArchived = { name: file.name, at: this.#options.clock.now() };
     this.#options.log.debug("archived", { segment: file.name, bytes: sizeBytes });
   }
 
-  async #failed(entry: BacklogEntry, error: EngineError): Promise<void> {
-    const { clock, log, abort } = this.#options;
+  async #failed(entry: BacklogEntry, error: EngineError, isLocal: boolean): Promise<void> {
+    const { clock, abort } = this.#options;
     if (abort.aborted) {
       entry.state = "waiting";
       return this.#settle(entry, error);
@@ -318,15 +321,24 @@ export class LookAhead {
       this.backlog.remove(name);
       return this.#settle(entry, error);
     }
-    if (entry.error?.message !== error.message && refusals.has(error.code)) {
-      log.error("WAL file refused", { segment: name, error: describeError(error) });
-    }
+    if (entry.error?.message !== error.message) this.#logFailure(name, error, isLocal);
     entry.error = error;
     entry.state = "waiting";
     entry.retryAtMs = clock.monotonicMs() + this.#retryAfterMs(entry, error);
     entry.failures++;
     this.lastFailure = { name, at: clock.now(), error: { code: error.code, message: error.message } };
     return this.#settle(entry, error);
+  }
+
+  /** Once per file and reason. A full disk is one reason for all files: until one gets through it is said once. */
+  #logFailure(name: string, error: EngineError, isLocal: boolean): void {
+    const { log } = this.#options;
+    const fields = { segment: name, error: describeError(error) };
+    if (refusals.has(error.code)) return log.error("WAL file refused", fields);
+    // What a repository does is said once for all files too (`noteHealth`).
+    if (!isLocal || error.code === this.#localFailure) return;
+    this.#localFailure = error.code;
+    log.warn("could not archive a WAL file; it is tried again until it is archived", fields);
   }
 
   #retryAfterMs(entry: BacklogEntry, error: EngineError): number {

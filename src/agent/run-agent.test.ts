@@ -1,10 +1,11 @@
 import { execFile } from "node:child_process";
-import { access, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { access, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { fetchWalFile } from "../archive/wal-file.ts";
 import { temporaryFolder, testRepository } from "../archive/testing/archive-bench.ts";
 import { makeSegment, segmentName } from "../archive/testing/wal-files.ts";
+import { createLog } from "../common/log.ts";
 import { claimRepository } from "../repository/claim.ts";
 import { systemIdentifier } from "../postgres/system-identifier.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
@@ -126,6 +127,36 @@ describe("the agent", () => {
     expect(await archiveCommand(agent.archiveCommand, cluster.dataDirectory, name)).toMatchObject({
       code: 0,
     });
+  });
+
+  test("says in its log, once, what on this machine hinders archiving", async () => {
+    const cluster = await fakeCluster();
+    const lines: unknown[] = [];
+    const agent = await startAgent({
+      dataDirectory: cluster.dataDirectory,
+      targets: [targetOf(await temporaryStore())],
+      log: createLog((level, message, { segment, error }) => {
+        if (level !== "info" && level !== "debug") lines.push({ level, message, segment, error });
+      }),
+    });
+    // Whatever cannot be read as a segment: root may read everything else.
+    await mkdir(join(cluster.walDirectory, name));
+    await writeFile(join(cluster.walDirectory, "archive_status", `${name}.ready`), "");
+
+    await eventually(async () =>
+      expect(await agentStatus(agent)).toMatchObject({ lastFailure: { error: { code: "file-io" } } }),
+    );
+    const first = (await agentStatus(agent)).lastFailure?.at;
+    await eventually(async () => expect((await agentStatus(agent)).lastFailure?.at).not.toBe(first));
+
+    expect(lines).toEqual([
+      {
+        level: "warn",
+        message: "could not archive a WAL file; it is tried again until it is archived",
+        segment: name,
+        error: expect.stringContaining(join(cluster.walDirectory, name)) as string,
+      },
+    ]);
   });
 
   test("does not write into the archive of another system", async () => {
