@@ -61,6 +61,31 @@ describe("fetching a WAL segment", () => {
     expect((await readFile(join(folder, "RECOVERYXLOG"))).equals(content)).toBe(true);
   });
 
+  test("takes it only from the system that the repository belongs to, also when the caller knows none", async () => {
+    const [source, folder] = [await temporaryFolder(), await temporaryFolder()];
+    const store = await temporaryStore();
+    await pushOnce(
+      [{ repository: testRepository(store), codec: "zstd" }],
+      await writeWal(source, name, content),
+    );
+    const [foreign, short] = [segmentName(4), segmentName(5)];
+    const put = async (wal: string, segment: Buffer) =>
+      store.put(`pg1/wals/${wal.slice(0, 16)}/${wal}.zst`, [zstdCompressSync(segment, withChecksum)]);
+    await put(foreign, makeSegment({ name: foreign, system: systemIdentifier(5n) }));
+    await put(short, makeSegment({ name: short, sizeBytes: 16 * mib }));
+    const fetch = async (wal: string) =>
+      fetchWalFile({
+        name: wal,
+        destination: join(folder, "RECOVERYXLOG"),
+        repositories: [testRepository(store)],
+      });
+
+    await expect(fetch(foreign)).rejects.toMatchObject({ code: "object-corrupt" });
+    await expect(fetch(short)).rejects.toMatchObject({ code: "object-corrupt" });
+    await expectNothing(folder);
+    expect(await fetch(name)).toMatchObject({ kind: "delivered" });
+  });
+
   test("is certain that it is absent", async () => {
     const folder = await temporaryFolder();
     const store = await temporaryStore();

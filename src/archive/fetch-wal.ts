@@ -6,6 +6,7 @@ import type { Repository } from "../repository/repository.ts";
 import { findWalObjects } from "../repository/wal-lookup.ts";
 import { deliverObject, type Delivery } from "./deliver-wal.ts";
 import { FetchHints } from "./fetch-hints.ts";
+import type { ExpectedSystem } from "./local-wal.ts";
 
 export interface FetchRequest extends Delivery {
   /** Asked in this order. */
@@ -52,6 +53,13 @@ export async function fetchWal(request: FetchRequest): Promise<FetchOutcome> {
   throw failures.find((error) => error instanceof EngineError && error.retryable) ?? failures[0];
 }
 
+/** Whoever fetches by hand need not know whose WAL it is: the repository does. */
+function expecting(delivery: Delivery, stated: ExpectedSystem | undefined): Delivery {
+  if (stated === undefined) return delivery;
+  const { systemIdentifier: expectedSystemIdentifier, walSegmentSizeBytes } = stated;
+  return { expectedSystemIdentifier, walSegmentSizeBytes, ...delivery };
+}
+
 /** Bytes delivered, or undefined when this repository certainly has none. */
 async function fetchFrom(
   repository: Repository,
@@ -63,7 +71,12 @@ async function fetchFrom(
   const damaged = new Map<string, unknown>();
   const tryObject = async (object: Parameters<typeof deliverObject>[1]) => {
     try {
-      const bytes = await deliverObject(repository, object, request, signal);
+      const bytes = await deliverObject(
+        repository,
+        object,
+        expecting(request, hints.system(repository)),
+        signal,
+      );
       if (bytes !== undefined) hints.found(repository, object.codec);
       return bytes;
     } catch (error) {

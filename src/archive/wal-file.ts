@@ -5,6 +5,7 @@ import type { SystemIdentifier } from "../postgres/system-identifier.ts";
 import { parseWalFileName, type WalFileName } from "../postgres/wal-file-name.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { ArchiveTarget } from "./archive-target.ts";
+import type { Delivery } from "./deliver-wal.ts";
 import { fetchWal, type FetchOutcome } from "./fetch-wal.ts";
 import type { ExpectedSystem } from "./local-wal.ts";
 import { pushWal, requireAllArchived, type PushReport } from "./push-wal.ts";
@@ -51,6 +52,8 @@ export async function fetchWalFile(options: {
   readonly repositories: readonly Repository[];
   readonly walSegmentSizeBytes?: number;
   readonly expectedSystemIdentifier?: SystemIdentifier;
+  /** See `Delivery`. */
+  readonly owner?: NonNullable<Delivery["owner"]>;
   readonly signal?: AbortSignal;
 }): Promise<FetchOutcome> {
   return fetchWal({ ...options, file: requireWalFileName(options.name) });

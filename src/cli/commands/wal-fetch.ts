@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { stat } from "node:fs/promises";
+import { spoolOwnerFor } from "../../agent/local-system.ts";
 import { prefetchRootOf } from "../../agent/shell-text.ts";
 import { fetchWalFile } from "../../archive/wal-file.ts";
 import { EngineError } from "../../common/errors.ts";
@@ -22,7 +23,15 @@ export async function run(
   signal: AbortSignal,
 ): Promise<void> {
   await using context = await openContext({ logLevel: "warn", ...options }, signal);
-  const request = { destination: resolve(destination), repositories: context.repositories, signal };
+  const path = resolve(destination);
+  // Run by root for somebody else's directory, the file must be readable there.
+  const owner = await spoolOwnerFor(dirname(path));
+  const request = {
+    destination: path,
+    repositories: context.repositories,
+    signal,
+    ...(owner === undefined ? {} : { owner }),
+  };
   const whole = await fetchWalFile({ ...request, name });
   if (whole.kind === "delivered") {
     if (options.prefetch !== undefined) await ensurePrefetcher(resolve(options.prefetch), options);
