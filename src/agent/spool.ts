@@ -3,7 +3,6 @@ import {
   chmod,
   chown,
   lchown,
-  mkdir,
   readdir,
   rename,
   rm,
@@ -12,7 +11,7 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { temporaryPathFor } from "../common/durable-file.ts";
+import { makeDurableDirectory, temporaryPathFor } from "../common/durable-file.ts";
 import { fileError, systemErrorCode } from "../common/errors.ts";
 import { formatSystemIdentifier, type SystemIdentifier } from "../postgres/system-identifier.ts";
 
@@ -74,18 +73,18 @@ export function spoolAt(root: string, owner?: SpoolOwner): Spool {
   };
 }
 
-/** Makes folders that only their owner can enter. Existing ones are fine. */
+/** Makes folders that only their owner can enter, durably: `owed/` is no cache. Existing ones are fine. */
 export async function makePrivateFolders(
   folders: readonly string[],
   owner: SpoolOwner | undefined,
 ): Promise<void> {
   for (const folder of folders) {
     try {
-      const made = await mkdir(folder, { recursive: true, mode: 0o700 });
+      const made = await makeDurableDirectory(folder);
       if (owner === undefined) continue;
       await chown(folder, owner.uid, owner.gid);
       // Parents that were made on the way must let the owner through.
-      if (made !== undefined && made !== folder) await chmod(made, 0o711);
+      if (made !== undefined && made !== resolve(folder)) await chmod(made, 0o711);
     } catch (error) {
       throw fileError("make the folder", folder, error);
     }

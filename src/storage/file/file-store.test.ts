@@ -4,6 +4,7 @@ import {
   mkdtemp,
   readdir,
   readFile,
+  realpath,
   rename,
   rm,
   stat,
@@ -13,6 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { watchSyncs } from "../../common/testing/synced-folders.ts";
 import { testObjectStore } from "../testing/conformance.ts";
 import { openFileStore } from "./file-store.ts";
 
@@ -43,6 +45,15 @@ describe("the directory adapter", () => {
     });
     expect((await openFileStore({ root, createRoot: true })).url).toBe(root);
     expect((await stat(root)).mode & 0o777).toBe(0o700);
+  });
+
+  test("makes a root durably, up to the parent that was there", async () => {
+    const parent = await realpath(await makeRoot());
+    const synced = await watchSyncs();
+
+    await openFileStore({ root: join(parent, "a", "b"), createRoot: true });
+
+    expect(synced).toEqual([join(parent, "a"), parent]);
   });
 
   test("refuses a root that is a file", async () => {
