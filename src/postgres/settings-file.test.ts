@@ -94,7 +94,9 @@ describe("editing a configuration file", () => {
     const path = join(folder.path, "postgresql.auto.conf");
     await symlink("/etc/hostname", path);
 
-    await expect(editSettingsFile(path, folder.path, (text) => `${text}x\n`)).rejects.toThrowError("too many symbolic links");
+    await expect(editSettingsFile(path, folder.path, (text) => `${text}x\n`)).rejects.toThrowError(
+      "too many symbolic links",
+    );
   });
 
   test("recovery settings replace foreign ones, make the signal file and go again", async () => {
