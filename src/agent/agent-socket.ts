@@ -39,7 +39,9 @@ export async function listen(
     serve(socket, answer);
   });
   await new Promise<void>((resolve, reject) => {
-    server.once("error", (cause) =>
+    // Once it listens, an error is that of one connection (no file descriptors left, say): its client finds no answer and
+    // asks again, or does without the agent.
+    server.on("error", (cause) =>
       reject(new EngineError("file-io", `could not listen on "${path}": ${cause.message}`, { cause })),
     );
     server.listen(path, resolve);
