@@ -21,7 +21,10 @@ export const textFileLimitBytes = mib;
 export function checkWalText(file: WalFileName, bytes: Uint8Array): void {
   try {
     const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("utf8");
-    if (file.kind === "history") requireAncestors(parseTimelineHistory(file.timeline, text));
+    if (file.kind === "history") {
+      requireWholeLines(text);
+      requireAncestors(parseTimelineHistory(file.timeline, text));
+    }
     if (file.kind === "backup-label") {
       const { startSegment } = parseBackupLabel(text);
       if (startSegment !== file.segment) throw new Error(`it is the label of a backup from ${startSegment}`);
@@ -32,6 +35,17 @@ export function checkWalText(file: WalFileName, bytes: Uint8Array): void {
       hint: "Look at the file in pg_wal: it should be a few lines of text.",
       details: { segment: file.name },
     });
+  }
+}
+
+/**
+ * PostgreSQL ends the last line (writeTimeLineHistory in timeline.c). A line without its end was cut, and may name an
+ * earlier switch position than was written. People may have added comments: those cut short harm nobody.
+ */
+function requireWholeLines(text: string): void {
+  const last = text.slice(text.lastIndexOf("\n") + 1).trim();
+  if (last !== "" && !last.startsWith("#")) {
+    throw new EngineError("postgres-format", `its last line "${last}" is cut`);
   }
 }
 

@@ -238,6 +238,7 @@ describe("what is not the WAL file it is called", () => {
     ["zeros", name, Buffer.alloc(mib)],
     ["an empty file", name, ""],
     ["a history without a parent", "00000002.history", ""],
+    ["a history cut inside its last line", "00000002.history", "1\t0/300"],
     ["a history of its own children", "00000002.history", "5\t0/3000000\tx\n"],
     ["a label without positions", `${name}.00000028.backup`, "hello\n"],
   ];
