@@ -1,6 +1,7 @@
 import { crc32 } from "node:zlib";
 import { assert, type EngineError } from "../common/errors.ts";
 import { faultPoint } from "../common/fault-point.ts";
+import { releaseChunk } from "../common/release-chunk.ts";
 import type { Log } from "../common/log.ts";
 import type { WalFileName } from "../postgres/wal-file-name.ts";
 import type { CodecName } from "../codec/codec.ts";
@@ -167,7 +168,9 @@ async function storeSmall(
     ),
   );
   // A request that timed out on a file system that hangs goes on when that wakes up.
-  if (isPlain && results.some(([, outcome]) => outcome.kind === "failed")) lease.discard();
+  const isOver = results.every(([, outcome]) => outcome.kind !== "failed");
+  if (isPlain && !isOver) lease.discard();
+  if (isOver) for (const { codec, pieces } of encoded) if (codec !== "none") pieces.forEach(releaseChunk);
   return { crc32: sum, checksum, outcomes: new Map(results) };
 }
 

@@ -6,6 +6,7 @@ import { encodeTarHeader, tarEnd, tarPadding } from "../codec/tar/header.ts";
 import type { TarEntry } from "../codec/tar/entry.ts";
 import { createZstdFrameEncoder } from "../codec/zstd-frame-encoder.ts";
 import type { LaneBuffers, LaneSlot } from "./lane-buffers.ts";
+import { releaseChunk } from "../common/release-chunk.ts";
 import type { PartUpload, StoredPart } from "./part-upload.ts";
 
 export interface ArchivePartOptions {
@@ -37,7 +38,10 @@ export class ArchivePart {
         : pipeline(
             this.#encoder,
             async (encoded: AsyncIterable<Buffer>) => {
-              for await (const chunk of encoded) await upload.write(chunk);
+              for await (const chunk of encoded) {
+                await upload.write(chunk);
+                releaseChunk(chunk);
+              }
             },
             { signal },
           );
