@@ -2,6 +2,7 @@ import { CommanderError, type Command } from "commander";
 import { EngineError, describeError } from "../common/errors.ts";
 import { parseWalFileName } from "../postgres/wal-file-name.ts";
 import { exitStatusFor, type ExitTable } from "./exit-status.ts";
+import { leaveNow, leaveSoon } from "./leave.ts";
 import { formatJson } from "./output.ts";
 import { createProgram } from "./program.ts";
 
@@ -12,7 +13,7 @@ import { createProgram } from "./program.ts";
 export async function runCommandLine(argv: readonly string[]): Promise<void> {
   const stop = new AbortController();
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (stop.signal.aborted) process.exit(signal === "SIGINT" ? 130 : 143);
+    if (stop.signal.aborted) leaveNow(signal === "SIGINT" ? 130 : 143);
     stop.abort(new EngineError("aborted", `stopped by ${signal}`));
   };
   process.on("SIGINT", onSignal);
@@ -32,6 +33,7 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
   } finally {
     process.off("SIGINT", onSignal);
     process.off("SIGTERM", onSignal);
+    leaveSoon();
   }
 }
 

@@ -1,6 +1,10 @@
 import { execFile } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { expect, test } from "vitest";
+import { promisify } from "node:util";
+import { expect, onTestFinished, test } from "vitest";
 
 const main = fileURLToPath(new URL("main.ts", import.meta.url));
 /** A module that throws where nobody catches it, a moment after the program has begun. */
@@ -8,7 +12,9 @@ const bug = `data:text/javascript,${encodeURIComponent('setTimeout(() => { throw
 
 async function statusOf(words: readonly string[], flags: readonly string[] = []): Promise<unknown> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [...flags, main, ...words], (error) => resolve(error?.code));
+    execFile(process.execPath, [...flags, main, ...words], { timeout: 20_000 }, (error) =>
+      resolve(error?.signal ?? error?.code),
+    );
   });
 }
 
@@ -28,4 +34,21 @@ test.each([
   [2, ["wal", "nonsense"]],
 ])("a command line that is not understood ends with %i: %j", async (status, words) => {
   expect(await statusOf(words)).toBe(status);
+});
+
+test("it ends with its status although a call on a file system that hangs never comes back", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "hanging-"));
+  onTestFinished(async () => rm(folder, { recursive: true }));
+  const pipe = join(folder, "pipe");
+  await promisify(execFile)("mkfifo", [pipe]);
+  // Waits for a writer, in a thread of the pool.
+  const hang = `import { open } from "node:fs"; open(${JSON.stringify(pipe)}, "r", () => undefined);`;
+  const hanging = ["--import", `data:text/javascript,${encodeURIComponent(hang)}`];
+
+  const [version, failed] = await Promise.all([
+    statusOf(["--version"], hanging),
+    statusOf(["base", "list", "--repo", "/nowhere", "--server", "main"], hanging),
+  ]);
+
+  expect([version, failed]).toEqual([undefined, 12]);
 });
