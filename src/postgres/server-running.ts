@@ -107,8 +107,10 @@ export class RunningServer implements AsyncDisposable {
    */
   async waitUntilPromoted(options: WaitOptions = {}): Promise<void> {
     await this.#poll("end recovery", options, async () => {
-      const promoted = (await this.#databaseState()) === "in production";
-      return promoted && (await this.status()) === "ready" ? true : undefined;
+      // In this order: a restored pg_control says "in production" until recovery begins, which is before a hot standby
+      // calls itself ready.
+      if ((await this.status()) !== "ready") return undefined;
+      return (await this.#databaseState()) === "in production" ? true : undefined;
     });
   }
 
