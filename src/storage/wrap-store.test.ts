@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Clock } from "../common/clock.ts";
+import { EngineError } from "../common/errors.ts";
 import { createLog, silentLog, type LogFields } from "../common/log.ts";
 import { openFileStore } from "./file/file-store.ts";
 import { discardBody, readObject } from "./object-body.ts";
@@ -51,6 +52,16 @@ describe("time-outs", () => {
       message: `could not look at "key" in ${inner.url}: no answer within 20 ms`,
     });
     expect(signals.map((signal) => signal.aborted)).toEqual([true]);
+  });
+
+  test("a call that does not heed its signal is left behind a while after that fired", async () => {
+    const stuck = interceptStore(await temporaryStore(), { call: async () => never });
+    const controller = new AbortController();
+
+    const result = withTimeout(stuck, { abortGraceMs: 20 }).head("key", { signal: controller.signal });
+    controller.abort(new EngineError("aborted", "stopped by SIGTERM"));
+
+    await expect(result).rejects.toMatchObject({ code: "aborted", message: "stopped by SIGTERM" });
   });
 
   test("content gives a call more time", async () => {

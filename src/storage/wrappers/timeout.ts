@@ -1,4 +1,5 @@
 /** Every wait on a store ends: a limit on each call, and on the silence between the chunks of a body or listing. */
+import { abortError } from "../../common/abort.ts";
 import { EngineError } from "../../common/errors.ts";
 import { formatDuration, kib } from "../../common/units.ts";
 import { discardBody } from "../object-body.ts";
@@ -12,22 +13,27 @@ export interface TimeoutOptions {
   readonly minBytesPerSecond?: number;
   /** Silence in a body or listing, in ms. Default 60 000. */
   readonly idleMs?: number;
+  /** How long after its signal fired a call may take to heed it, in ms. Default 30 000: a disk may have much to sync. */
+  readonly abortGraceMs?: number;
 }
 
 /** A store whose calls fail with `store-unavailable` when they take too long; what was begun is told to stop. */
 export function withTimeout(store: ObjectStore, options: TimeoutOptions = {}): ObjectStore {
-  const { callMs = 60_000, minBytesPerSecond = 64 * kib, idleMs = 60_000 } = options;
+  const { callMs = 60_000, minBytesPerSecond = 64 * kib, idleMs = 60_000, abortGraceMs = 30_000 } = options;
   return interceptStore(store, {
     call: async (call, callOptions, run) => {
       const limitMs = callMs + (call.bytes / minBytesPerSecond) * 1000;
       const limited = limit(callOptions);
       const expired = () => timeoutError(store, call, limitMs);
-      return raceWithin(limitMs, limited.stop, expired, async () => {
+      const work = async () => {
         const result = await run(limited.options);
         // Nobody waits for it any more; an object opened too late would stay open.
         if (limited.stopped() && isOpenObject(result)) await discardBody(result);
         return result;
-      });
+      };
+      return raceWithin(limitMs, limited.stop, expired, async () =>
+        leaveAfterAbort(work, callOptions.signal, abortGraceMs),
+      );
     },
     listing: (call, callOptions, open) => {
       const limited = limit(callOptions);
@@ -84,6 +90,29 @@ async function raceWithin<T>(
   try {
     return await Promise.race([run(), expired]);
   } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Rejects some time after the signal has fired, when what runs has not ended by then. */
+async function leaveAfterAbort<T>(
+  run: () => Promise<T>,
+  signal: AbortSignal | undefined,
+  graceMs: number,
+): Promise<T> {
+  if (signal === undefined) return run();
+  let timer: NodeJS.Timeout | undefined;
+  let onAbort = ignore;
+  const left = new Promise<never>((_resolve, reject) => {
+    onAbort = () => {
+      timer = setTimeout(() => reject(abortError(signal)), graceMs);
+    };
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([run(), left]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
     clearTimeout(timer);
   }
 }
