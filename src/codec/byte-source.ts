@@ -1,10 +1,12 @@
 import { truncatedData } from "./corrupt.ts";
 
+const nothing = new Uint8Array(0);
+
 /** A sequence of chunks read as one sequence of bytes. Views are given out; nothing is copied that lies in one chunk. */
 export class ByteSource {
   readonly #chunks: AsyncIterator<Uint8Array>;
   readonly #format: string;
-  #chunk: Uint8Array = new Uint8Array(0);
+  #chunk: Uint8Array = nothing;
   #at = 0;
   #position = 0;
 
@@ -26,6 +28,11 @@ export class ByteSource {
     const view = this.#chunk.subarray(this.#at, this.#at + length);
     this.#at += length;
     this.#position += length;
+    if (this.#at === this.#chunk.length) {
+      // Whoever has all of a chunk may give its memory back (`releaseChunk`), so it is not looked at again.
+      this.#chunk = nothing;
+      this.#at = 0;
+    }
     return view;
   }
 

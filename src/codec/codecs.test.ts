@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 import { type Codec, codecNames } from "./codec.ts";
 import { codecNamed, codecForExtension, splitCodecExtension } from "./codecs.ts";
 import { easyData, hardData } from "./testing/sample-data.ts";
-import { cut, through } from "./testing/streams.ts";
+import { cut, through, throughReleased } from "./testing/streams.ts";
 
 const hard = hardData(1000);
 const large = Buffer.concat([hardData(1_600_000), easyData(1_500_000), Buffer.alloc(1_500_000, 7)]);
@@ -228,6 +228,7 @@ describe.each(Object.entries(programs))("the program for %s", (name, { program, 
     const encoded = run(program, [...options.split(" "), "-c"], large);
 
     expect((await through(codec.createDecoder(), cut(encoded, 100_000))).equals(large)).toBe(true);
+    expect((await throughReleased(codec.createDecoder(), cut(encoded, 100_000))).equals(large)).toBe(true);
   });
 });
 

@@ -162,7 +162,8 @@ async function uncompressBlock(
 
 /** What the next linked block may refer to, as bytes of their own: `content` belongs to the reader. */
 function lastBytes(window: Uint8Array, content: Uint8Array): Uint8Array {
-  if (content.length >= windowBytes) return content.slice(-windowBytes);
+  // Not `slice`: on a Buffer that is a view.
+  if (content.length >= windowBytes) return Uint8Array.from(content.subarray(-windowBytes));
   return Buffer.concat([window.subarray(-(windowBytes - content.length)), content]);
 }
 

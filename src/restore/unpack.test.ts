@@ -243,3 +243,22 @@ describe("a damaged object is refused by name", () => {
     );
   });
 });
+
+test.each([false, true])(
+  "large files arrive whole while their memory is given back; plain: %s",
+  async (plain) => {
+    await using unpacking = await attempt();
+    const archives = [0, 1, 2].map((archive) =>
+      [0, 1, 2].map((file): SampleMember => {
+        const content = Buffer.alloc(9 * 1024 * 1024 + 512 * file, `${archive}/${file} `);
+        return { path: `base/5/${archive}${file}`, content };
+      }),
+    );
+
+    await unpacking.unpack(archives, { plain });
+
+    for (const { path, content } of archives.flat()) {
+      expect((await readFile(join(unpacking.root, path))).equals(Buffer.from(content ?? ""))).toBe(true);
+    }
+  },
+);
