@@ -4,6 +4,7 @@ import {
   constants,
   fchmodSync,
   fchownSync,
+  fdatasync,
   lchownSync,
   lstatSync,
   mkdirSync,
@@ -14,9 +15,10 @@ import {
   writevSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { fileError, systemErrorCode } from "../common/errors.ts";
+import { promisify } from "node:util";
+import { assert, fileError, systemErrorCode } from "../common/errors.ts";
 import { releaseChunk } from "../common/release-chunk.ts";
-import { kib } from "../common/units.ts";
+import { kib, mib } from "../common/units.ts";
 import type { TarFile, TarMember } from "../codec/tar/entry.ts";
 import { corruptData } from "../codec/corrupt.ts";
 import { safeTarPath } from "../codec/tar/safe-path.ts";
@@ -130,9 +132,13 @@ export class TreeWriter {
     if (member.sizeBytes <= smallFileBytes) {
       const pieces: Uint8Array[] = [];
       for await (const piece of body) pieces.push(piece);
+      const gatheredBytes = pieces.reduce((sum, { length }) => sum + length, 0);
+      assert(gatheredBytes === member.sizeBytes, `all of "${full}" is at hand`);
       this.#writeSmall(full, member.mode, pieces);
     } else {
-      await this.#writeLarge(full, member.mode, body);
+      const writtenBytes = await this.#writeLarge(full, member.mode, body);
+      // Chunks are given back by hand; one that was given back too early would be empty here, and the file short.
+      assert(writtenBytes === member.sizeBytes, `all of "${full}" was written`);
     }
     this.fileCount++;
     this.writtenBytes += member.sizeBytes;
@@ -150,23 +156,30 @@ export class TreeWriter {
     }
   }
 
-  async #writeLarge(full: string, mode: number, body: AsyncIterable<Uint8Array>): Promise<void> {
+  /** Returns how many bytes there were. */
+  async #writeLarge(full: string, mode: number, body: AsyncIterable<Uint8Array>): Promise<number> {
     const fd = this.#create(full, mode);
     const pending = new Set<Promise<void>>();
     let failure: unknown;
+    const begin = (work: Promise<void>): void => {
+      const turn: Promise<void> = work
+        .catch((error: unknown) => {
+          failure ??= error;
+        })
+        .finally(() => pending.delete(turn));
+      pending.add(turn);
+    };
     let offset = 0;
+    let syncedTo = 0;
     try {
       for await (const piece of body) {
-        const turn: Promise<void> = writeAll(fd, piece, offset)
-          .catch((error: unknown) => {
-            failure ??= error;
-          })
-          .finally(() => {
-            pending.delete(turn);
-            releaseChunk(piece);
-          });
-        pending.add(turn);
-        offset += piece.length;
+        const { length } = piece;
+        begin(writeAll(fd, piece, offset).finally(() => releaseChunk(piece)));
+        offset += length;
+        if (offset - syncedTo >= syncStepBytes) {
+          begin(forceToDisk(fd));
+          syncedTo = offset;
+        }
         if (pending.size >= writesInFlight) await Promise.race(pending);
         if (failure !== undefined) break;
       }
@@ -175,6 +188,7 @@ export class TreeWriter {
       closeSync(fd);
     }
     if (failure !== undefined) throw fileError("write", full, failure);
+    return offset;
   }
 
   #create(full: string, mode: number): number {
@@ -200,6 +214,11 @@ export class TreeWriter {
 
 /** Up to this size a file is gathered and written by one synchronous call. */
 const smallFileBytes = 256 * kib;
+/**
+ * A large file is forced to disk as it is written, so that the disk works from the start: left to the one sync at the end
+ * of a restore, it would first be idle and then be waited for. (That sync makes durable what is left.)
+ */
+const syncStepBytes = 32 * mib;
 /** Of pieces of up to 1 MiB: enough to keep the next one coming while one is written. */
 const writesInFlight = 4;
 
@@ -221,6 +240,8 @@ function unwritten(pieces: readonly Uint8Array[], written: number): Uint8Array[]
     return taken === piece.length ? [] : [piece.subarray(taken)];
   });
 }
+
+const forceToDisk = promisify(fdatasync);
 
 async function writeAll(fd: number, piece: Uint8Array, offset: number): Promise<void> {
   for (let done = 0; done < piece.length;) {
