@@ -285,7 +285,8 @@ describe("a damaged object of a backup is found before a server could start on i
       begin_xlog: "object-corrupt",
       end_time: "backup-absent",
       status: "backup-absent",
-      systemid: expect.stringMatching(/^wal-refused .* it was written by system/) as string,
+      // Whether the flipped digit is another digit or none depends on the identifier, which is new with every cluster.
+      systemid: expect.stringMatching(/^(wal-refused .* it was written by system|backup-absent$)/) as string,
       tablespaces: "backup-absent",
       timeline: "target-unreachable",
       xlog_segment_size: "backup-absent",
