@@ -6,7 +6,9 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { codecNamed } from "../codec/codecs.ts";
+import { createEncoder } from "../codec/encode.ts";
 import { through } from "../codec/testing/streams.ts";
+import { ZstdFrameEncoder } from "../codec/zstd-frame-encoder.ts";
 import { systemClock } from "../common/clock.ts";
 import { silentLog } from "../common/log.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
@@ -14,6 +16,7 @@ import { openFileStore } from "../storage/file/file-store.ts";
 import { ArchivePart } from "./archive-part.ts";
 import { copyFile } from "./copy-file.ts";
 import { LaneBuffers } from "./lane-buffers.ts";
+import { frameEncoder, type PartEncoder, plainEncoder, streamEncoder } from "./part-encoder.ts";
 import { PartUpload } from "./part-upload.ts";
 import { Progress } from "./progress.ts";
 import { planUpload } from "./upload-plan.ts";
@@ -36,13 +39,13 @@ afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 function openPart(codec: string, partBytes = 100_000): ArchivePart {
   const upload = new PartUpload({ targets: [{ store, key: "part" }], partBytes, maxInFlight: 2, signal });
-  return new ArchivePart({
-    codec: codecNamed(codec),
-    level: undefined,
-    upload,
-    buffers: new LaneBuffers(8192),
-    signal,
-  });
+  return new ArchivePart({ encoder: openEncoder(codec, upload), upload, buffers: new LaneBuffers(8192) });
+}
+
+function openEncoder(codec: string, upload: PartUpload): PartEncoder {
+  if (codec === "none") return plainEncoder(upload);
+  if (codec === "zstd") return frameEncoder(new ZstdFrameEncoder(), upload, signal);
+  return streamEncoder(createEncoder(codecNamed(codec)), upload, signal);
 }
 
 const file = (name: string) => ({
@@ -57,7 +60,8 @@ describe.each(["none", "gzip", "zstd", "lz4", "snappy"])("a part written with %s
     const part = openPart(codec);
 
     for (const size of sizes) await copyFile(file(`f${size}`), part, context);
-    const { tarBytes, storedBytes } = await part.finish();
+    await part.end();
+    const { tarBytes, storedBytes } = await part.publish();
 
     const stored = readFileSync(join(root, "store/part"));
     const tar = await through(codecNamed(codec).createDecoder(), [stored]);
@@ -85,7 +89,8 @@ describe("a file that changes while it is copied", () => {
     truncateSync(join(root, "shrinks"), 0);
     await shrinking;
     await copyFile(file("gone"), part, context);
-    await part.finish();
+    await part.end();
+    await part.publish();
 
     execFileSync("tar", ["-xf", join(root, "store/part"), "-C", join(root, "store")]);
     expect(

@@ -1,52 +1,29 @@
-import type { Duplex } from "node:stream";
-import { pipeline } from "node:stream/promises";
-import type { Codec } from "../codec/codec.ts";
-import { createEncoder } from "../codec/encode.ts";
 import { encodeTarHeader, tarEnd, tarPadding } from "../codec/tar/header.ts";
 import type { TarEntry } from "../codec/tar/entry.ts";
-import { createZstdFrameEncoder } from "../codec/zstd-frame-encoder.ts";
 import type { LaneBuffers, LaneSlot } from "./lane-buffers.ts";
-import { releaseChunk } from "../common/release-chunk.ts";
+import type { PartEncoder } from "./part-encoder.ts";
 import type { PartUpload, StoredPart } from "./part-upload.ts";
 
 export interface ArchivePartOptions {
-  readonly codec: Codec;
-  readonly level: number | undefined;
+  readonly encoder: PartEncoder;
+  /** Where the encoder passes on to. */
   readonly upload: PartUpload;
-  /** Free of content; the part uses them until `finish` or `abort` has settled. */
+  /** Free of content; the part uses them until `end` or `abort` has settled. */
   readonly buffers: LaneBuffers;
-  readonly signal: AbortSignal;
 }
 
-/** One object of a backup: a complete tar archive in one compression member, written to the stores as it grows. */
+/** One object of a backup: a complete tar archive, compressed, written to the stores as it grows. */
 export class ArchivePart {
   readonly #buffers: LaneBuffers;
-  /** Undefined for no compression: the upload copies, so nothing else needs to. */
-  readonly #encoder: Duplex | undefined;
+  readonly #encoder: PartEncoder;
   readonly #upload: PartUpload;
-  readonly #passedOn: Promise<void>;
   #tarBytes = 0;
+  #hasEnded = false;
 
-  constructor(options: ArchivePartOptions) {
-    const { codec, upload, signal } = options;
-    this.#buffers = options.buffers;
+  constructor({ encoder, upload, buffers }: ArchivePartOptions) {
+    this.#encoder = encoder;
     this.#upload = upload;
-    this.#encoder = codec.name === "none" ? undefined : openEncoder(codec, options.level);
-    this.#passedOn =
-      this.#encoder === undefined
-        ? Promise.resolve()
-        : pipeline(
-            this.#encoder,
-            async (encoded: AsyncIterable<Buffer>) => {
-              for await (const chunk of encoded) {
-                await upload.write(chunk);
-                releaseChunk(chunk);
-              }
-            },
-            { signal },
-          );
-    // Its failure also fails the next write to the encoder, and `finish` reports it.
-    this.#passedOn.catch(() => undefined);
+    this.#buffers = buffers;
   }
 
   get tarBytes(): number {
@@ -92,53 +69,30 @@ export class ArchivePart {
   }
 
   async #flush(): Promise<void> {
-    await this.#attempt(this.#buffers.turn(async (bytes) => this.#encode(bytes)));
+    await this.#buffers.turn(async (bytes) => this.#encoder.write(bytes));
   }
 
-  async #encode(bytes: Buffer): Promise<void> {
-    const encoder = this.#encoder;
-    if (encoder === undefined) {
-      await this.#upload.write(bytes);
-      return;
-    }
-    // Every encoder has done with its input when the callback comes (tested for each), so the slot can be filled anew.
-    await new Promise<void>((resolve, reject) => {
-      // A stream that is destroyed need not answer the write that it was busy with.
-      this.#passedOn.catch(reject);
-      encoder.write(bytes, (error) => (error ? reject(error) : resolve()));
-    });
-  }
-
-  /** Ends the archive and makes the object visible. */
-  async finish(): Promise<StoredPart & { readonly tarBytes: number }> {
+  /** Ends the archive. Afterwards the buffers are free for another part. */
+  async end(): Promise<void> {
     await this.addBytes(tarEnd(this.#tarBytes));
     await this.#flush();
-    await this.#attempt(this.#buffers.settled());
-    this.#encoder?.end();
-    await this.#passedOn;
+    await this.#buffers.settled();
+    await this.#encoder.end();
+    this.#hasEnded = true;
+  }
+
+  /** Makes the object visible, durably, after `end`. */
+  async publish(): Promise<StoredPart & { readonly tarBytes: number }> {
     return { ...(await this.#upload.finish()), tarBytes: this.#tarBytes };
   }
 
   /** Gives everything up; best effort. Never throws. */
   async abort(): Promise<void> {
-    this.#encoder?.destroy();
-    await Promise.allSettled([this.#passedOn, this.#buffers.settled()]);
-    await this.#upload.abort();
-    this.#buffers.reset();
-  }
-
-  /** A failed upload shows as a destroyed encoder: reports the upload's error, not that one. */
-  async #attempt(work: Promise<void>): Promise<void> {
-    try {
-      await work;
-    } catch (error) {
-      await this.#passedOn;
-      throw error;
+    if (!this.#hasEnded) {
+      await this.#encoder.abort();
+      await Promise.allSettled([this.#buffers.settled()]);
+      this.#buffers.reset();
     }
+    await this.#upload.abort();
   }
-}
-
-function openEncoder(codec: Codec, level: number | undefined): Duplex {
-  const options = level === undefined ? {} : { level };
-  return codec.name === "zstd" ? createZstdFrameEncoder(options) : createEncoder(codec, options);
 }

@@ -80,7 +80,7 @@ export class BackupRun {
       const started = await this.#start(renewal);
       const source = await this.#openSource();
       const names = await readOwnerNames();
-      const parts = new PartWriter({ ...this.#with.options, repositories, id, signal });
+      using parts = new PartWriter({ ...this.#with.options, repositories, id, signal });
       const pages = this.#pageCheck(started, source);
       await this.#copy(source, parts, pages, names);
       faultPoint("backup:parts-complete");
@@ -226,7 +226,8 @@ export class BackupRun {
     try {
       const label = { text: stopped.backupLabel, endTime: serverTime(stopped.endTime, "up") };
       const bytes = await writeLastPart(open.part, source, { control, label }, names);
-      await parts.finish(open);
+      await open.part.end();
+      await parts.publish(open);
       return bytes;
     } catch (error) {
       await open.part.abort();

@@ -57,14 +57,19 @@ async function runLane(options: CopyLanesOptions, next: () => Assignment | undef
   const { parts, signal } = options;
   let buffers: LaneBuffers | undefined;
   let open: OpenPart | undefined;
+  let publishing = Promise.resolve();
   let count = 0;
   try {
     for (let work = next(); work !== undefined; work = next()) {
       throwIfAborted(signal);
       const { item } = work;
       if (open !== undefined && mustClose(open, work, options.maxPartBytes)) {
-        const full = open;
-        await parts.finish(full);
+        await open.part.end();
+        // One at a time: another part's upload takes memory.
+        await publishing;
+        publishing = publish(open, options);
+        // Looked at when the next part has ended.
+        publishing.catch(() => undefined);
         open = undefined;
       }
       buffers ??= new LaneBuffers(options.blockSizeBytes);
@@ -78,10 +83,23 @@ async function runLane(options: CopyLanesOptions, next: () => Assignment | undef
       if (++count % itemsPerTurn === 0) await setImmediate();
       if (count === 2 * itemsPerTurn) faultPoint("backup:mid-part");
     }
-    if (open !== undefined) await parts.finish(open);
+    await open?.part.end();
+    await publishing;
+    if (open !== undefined) await parts.publish(open);
   } catch (error) {
     options.fail(error);
-    await open?.part.abort();
+    await Promise.allSettled([publishing, open?.part.abort()]);
+    throw error;
+  }
+}
+
+/** Makes a part visible while its lane goes on with the next one: a store may take long to make an object durable. */
+async function publish(full: OpenPart, { parts, fail }: CopyLanesOptions): Promise<void> {
+  try {
+    await parts.publish(full);
+  } catch (error) {
+    fail(error);
+    await full.part.abort();
     throw error;
   }
 }

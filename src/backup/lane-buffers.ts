@@ -1,3 +1,5 @@
+import { availableParallelism } from "node:os";
+import { assert } from "../common/errors.ts";
 import { mib } from "../common/units.ts";
 import { createPageVerifier, type PageVerifier } from "../postgres/page-checksum.ts";
 
@@ -16,21 +18,36 @@ function createSlot(blockSizeBytes: number): LaneSlot {
   return { bytes: Buffer.from(buffer, byteOffset, length), verifier };
 }
 
-/** Two slots: one is filled while the other is compressed. */
+/** One is filled while the others are compressed: one lane alone keeps so many cores busy. */
+const slotCount = 1 + Math.min(availableParallelism(), 4);
+
+interface RingSlot extends LaneSlot {
+  /** Settles when the slot may be filled again. */
+  writing: Promise<void>;
+}
+
+/** A ring of slots. */
 export class LaneBuffers {
-  #slot: LaneSlot;
-  #other: LaneSlot;
+  readonly #ring: RingSlot[];
+  #at = 0;
   #filledBytes = 0;
-  #writing: Promise<void> = Promise.resolve();
 
   constructor(blockSizeBytes: number) {
-    this.#slot = createSlot(blockSizeBytes);
-    this.#other = createSlot(blockSizeBytes);
+    this.#ring = Array.from({ length: slotCount }, () => ({
+      ...createSlot(blockSizeBytes),
+      writing: Promise.resolve(),
+    }));
   }
 
   /** The slot being filled. */
   get slot(): LaneSlot {
-    return this.#slot;
+    return this.#current;
+  }
+
+  get #current(): RingSlot {
+    const slot = this.#ring[this.#at];
+    assert(slot !== undefined, "the ring goes round");
+    return slot;
   }
 
   get filledBytes(): number {
@@ -43,7 +60,7 @@ export class LaneBuffers {
 
   /** What of the slot is not filled. */
   rest(): Buffer {
-    return this.#slot.bytes.subarray(this.#filledBytes);
+    return this.#current.bytes.subarray(this.#filledBytes);
   }
 
   take(bytes: number): void {
@@ -51,27 +68,30 @@ export class LaneBuffers {
   }
 
   /**
-   * Hands what is filled to `write` and goes on with the other slot, as soon as that one is written. Throws what the
-   * write before this one threw.
+   * Hands what is filled to `write`, which may be busy with earlier slots still, and goes on with the next slot as soon as
+   * that one is written. Throws what the write of that slot threw.
    */
   async turn(write: (bytes: Buffer) => Promise<void>): Promise<void> {
-    await this.#writing;
-    const bytes = this.#slot.bytes.subarray(0, this.#filledBytes);
-    this.#writing = bytes.length === 0 ? Promise.resolve() : write(bytes);
-    // Reported by the next turn, or by `settled`.
-    this.#writing.catch(() => undefined);
-    [this.#slot, this.#other] = [this.#other, this.#slot];
+    const full = this.#current;
+    const bytes = full.bytes.subarray(0, this.#filledBytes);
+    full.writing = bytes.length === 0 ? Promise.resolve() : write(bytes);
+    // Reported when its turn comes again, or by `settled`.
+    full.writing.catch(() => undefined);
+    this.#at = (this.#at + 1) % this.#ring.length;
     this.#filledBytes = 0;
+    await this.#current.writing;
   }
 
-  /** Resolves when nothing is being written any more. */
+  /** Waits until nothing is being written any more; throws what a write threw. */
   async settled(): Promise<void> {
-    await this.#writing;
+    const writes = this.#ring.map(({ writing }) => writing);
+    await Promise.allSettled(writes);
+    await Promise.all(writes);
   }
 
   /** Forgets everything, for the next part after a failed one. Nothing may be being written. */
   reset(): void {
     this.#filledBytes = 0;
-    this.#writing = Promise.resolve();
+    for (const slot of this.#ring) slot.writing = Promise.resolve();
   }
 }

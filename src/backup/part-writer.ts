@@ -1,11 +1,14 @@
 import { codecNamed } from "../codec/codecs.ts";
 import type { CodecName } from "../codec/codec.ts";
+import { createEncoder } from "../codec/encode.ts";
+import { ZstdFrameEncoder } from "../codec/zstd-frame-encoder.ts";
 import type { BackupId } from "../repository/backup-id.ts";
 import type { BackupPart } from "../repository/backup-manifest.ts";
 import { archivePartKey, type ArchiveName } from "../repository/keys.ts";
 import type { Repository } from "../repository/repository.ts";
 import { ArchivePart } from "./archive-part.ts";
 import type { LaneBuffers } from "./lane-buffers.ts";
+import { frameEncoder, plainEncoder, streamEncoder, type PartEncoder } from "./part-encoder.ts";
 import { PartUpload } from "./part-upload.ts";
 import { planUpload } from "./upload-plan.ts";
 
@@ -32,10 +35,12 @@ export interface FinishedPart extends BackupPart {
 }
 
 /** Opens and closes the parts of one backup, numbering those of each archive without gaps. */
-export class PartWriter {
+export class PartWriter implements Disposable {
   readonly #options: PartWriterOptions;
   readonly #nextIndex = new Map<ArchiveName, number>();
   readonly #finished: FinishedPart[] = [];
+  /** Shared by all parts. */
+  #frames: ZstdFrameEncoder | undefined;
 
   constructor(options: PartWriterOptions) {
     this.#options = options;
@@ -56,7 +61,7 @@ export class PartWriter {
 
   /** Starts a part. `largestFileBytes` is what its first file needs, if that is more than a part usually takes. */
   open(archive: ArchiveName, index: number, buffers: LaneBuffers, largestFileBytes = 0): OpenPart {
-    const { repositories, id, level, maxPartBytes, uploadPartBytes, signal } = this.#options;
+    const { repositories, id, maxPartBytes, uploadPartBytes, signal } = this.#options;
     const codec = codecNamed(this.#options.codec);
     const place = { archive, index, extension: codec.extension };
     const upload = new PartUpload({
@@ -69,12 +74,26 @@ export class PartWriter {
       ),
       signal,
     });
-    return { archive, index, part: new ArchivePart({ codec, level, upload, buffers, signal }) };
+    return { archive, index, part: new ArchivePart({ encoder: this.#openEncoder(upload), upload, buffers }) };
   }
 
-  /** Ends a part; then every repository has it. */
-  async finish({ archive, index, part }: OpenPart): Promise<void> {
-    const stored = await part.finish();
+  #openEncoder(upload: PartUpload): PartEncoder {
+    const { codec, level, signal } = this.#options;
+    const options = level === undefined ? {} : { level };
+    if (codec === "none") return plainEncoder(upload);
+    if (codec !== "zstd") return streamEncoder(createEncoder(codecNamed(codec), options), upload, signal);
+    this.#frames ??= new ZstdFrameEncoder(options);
+    return frameEncoder(this.#frames, upload, signal);
+  }
+
+  /** To be called when every part has been published or aborted. */
+  [Symbol.dispose](): void {
+    this.#frames?.[Symbol.dispose]();
+  }
+
+  /** Makes a part that has ended visible; then every repository has it. */
+  async publish({ archive, index, part }: OpenPart): Promise<void> {
+    const stored = await part.publish();
     const first = this.#options.repositories[0];
     if (first === undefined) return;
     const extension = codecNamed(this.#options.codec).extension;

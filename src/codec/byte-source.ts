@@ -1,18 +1,29 @@
+import { releaseChunk } from "../common/release-chunk.ts";
 import { truncatedData } from "./corrupt.ts";
 
 const nothing = new Uint8Array(0);
+
+export interface ByteSourceOptions {
+  /**
+   * Whether the chunks are ours: then the memory of what is passed over or copied is given back, and whoever takes a view
+   * may give back that (`releaseChunk`).
+   */
+  readonly owned?: boolean;
+}
 
 /** A sequence of chunks read as one sequence of bytes. Views are given out; nothing is copied that lies in one chunk. */
 export class ByteSource {
   readonly #chunks: AsyncIterator<Uint8Array>;
   readonly #format: string;
+  readonly #owned: boolean;
   #chunk: Uint8Array = nothing;
   #at = 0;
   #position = 0;
 
   /** `format` is named in the error for an early end. */
-  constructor(source: AsyncIterable<Uint8Array>, format: string) {
+  constructor(source: AsyncIterable<Uint8Array>, format: string, { owned = false }: ByteSourceOptions = {}) {
     this.#format = format;
+    this.#owned = owned;
     this.#chunks = source[Symbol.asyncIterator]();
   }
 
@@ -53,7 +64,10 @@ export class ByteSource {
     if (first?.length === length) return first;
     const whole = new Uint8Array(length);
     let filled = first?.length ?? 0;
-    if (first !== undefined) whole.set(first);
+    if (first !== undefined) {
+      whole.set(first);
+      this.#release(first);
+    }
     while (filled < length) {
       if (!(await this.fill())) {
         if (filled === 0) return undefined;
@@ -63,6 +77,7 @@ export class ByteSource {
       if (view === undefined) continue;
       whole.set(view, filled);
       filled += view.length;
+      this.#release(view);
     }
     return whole;
   }
@@ -78,9 +93,15 @@ export class ByteSource {
   async skip(length: number): Promise<void> {
     for (let left = length; left > 0;) {
       const view = this.takeAvailable(left);
-      if (view !== undefined) left -= view.length;
-      else if (!(await this.fill())) throw truncatedData(this.#format);
+      if (view !== undefined) {
+        left -= view.length;
+        this.#release(view);
+      } else if (!(await this.fill())) throw truncatedData(this.#format);
     }
+  }
+
+  #release(view: Uint8Array): void {
+    if (this.#owned) releaseChunk(view);
   }
 
   /** Tells the source that no more is wanted. */

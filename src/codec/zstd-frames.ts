@@ -11,7 +11,8 @@ type Part =
   | "skippable-size"
   | "skippable-body"
   | "descriptor"
-  | "header-rest"
+  | "window-and-dictionary"
+  | "content-size"
   | "block-header"
   | "block-body"
   | "checksum";
@@ -30,13 +31,28 @@ export class ZstdFrames {
   #seen = 0;
   #checksum = false;
   #lastBlock = false;
+  #contentSizeFieldBytes = 0;
+  #contentBytes: number | undefined;
   #frames = 0;
+
+  /** Whether a frame has just ended, or none has begun. */
+  get isBetween(): boolean {
+    return this.#part === "magic" && this.#seen === 0;
+  }
+
+  /**
+   * The size of the content that the frame says it has, once its header has been seen, and until the next one's; 0 for one
+   * that is skipped. Undefined when it does not say.
+   */
+  get contentBytes(): number | undefined {
+    return this.#contentBytes;
+  }
 
   /** Takes in the bytes from `start` and gives the offset behind the frame that ends first, or the chunk's length. */
   frameEnd(chunk: Uint8Array, start: number): number {
     let at = start;
     while (at < chunk.length) {
-      if (this.#part === "block-body" || this.#part === "skippable-body" || this.#part === "header-rest") {
+      if (skippedParts.has(this.#part)) {
         const step = Math.min(this.#missing, chunk.length - at);
         at += step;
         this.#missing -= step;
@@ -84,18 +100,24 @@ export class ZstdFrames {
         if (field >= skippableMagic && field < skippableMagic + 16) return this.#expect("skippable-size", 4);
         throw corruptData(format, this.#frames === 0 ? "it does not start with a frame" : "no frame follows");
       case "skippable-size":
+        this.#contentBytes = 0;
         return this.#expect("skippable-body", field);
       case "skippable-body":
       case "checksum":
         return this.#endFrame();
       case "descriptor":
         this.#checksum = (field & 0x04) !== 0;
-        return this.#expect("header-rest", frameHeaderRest(field));
+        this.#contentSizeFieldBytes = contentSizeFieldBytes(field);
+        return this.#expect("window-and-dictionary", windowAndDictionaryBytes(field));
+      case "window-and-dictionary":
+        return this.#expect("content-size", this.#contentSizeFieldBytes);
+      case "content-size":
+        // Above 2^53 it is only about right, which is good enough for what is too large anyway.
+        this.#contentBytes = contentSize(field, this.#contentSizeFieldBytes);
+        return this.#expect("block-header", 3);
       case "block-header":
         this.#lastBlock = (field & 1) === 1;
         return this.#expect("block-body", blockBytes(field));
-      case "header-rest":
-        return this.#expect("block-header", 3);
       case "block-body":
         break;
     }
@@ -104,13 +126,27 @@ export class ZstdFrames {
   }
 }
 
-/** Bytes of window descriptor, dictionary ID and content size, from the frame header descriptor. */
-function frameHeaderRest(descriptor: number): number {
-  const singleSegment = (descriptor & 0x20) !== 0;
-  const contentSizeFlag = descriptor >> 6;
-  const contentSize = contentSizeFlag === 0 ? (singleSegment ? 1 : 0) : 2 ** contentSizeFlag;
-  const dictionaryId = [0, 1, 2, 4][descriptor & 0x03] ?? 0;
-  return (singleSegment ? 0 : 1) + dictionaryId + contentSize;
+const skippedParts: ReadonlySet<Part> = new Set(["block-body", "skippable-body", "window-and-dictionary"]);
+
+/** Bytes of window descriptor and dictionary ID, from the frame header descriptor. */
+function windowAndDictionaryBytes(descriptor: number): number {
+  return (isSingleSegment(descriptor) ? 0 : 1) + ([0, 1, 2, 4][descriptor & 0x03] ?? 0);
+}
+
+function contentSizeFieldBytes(descriptor: number): number {
+  const flag = descriptor >> 6;
+  if (flag === 0) return isSingleSegment(descriptor) ? 1 : 0;
+  return 2 ** flag;
+}
+
+/** Sizes that have two bytes start at 256. */
+function contentSize(field: number, fieldBytes: number): number | undefined {
+  if (fieldBytes === 0) return undefined;
+  return fieldBytes === 2 ? field + 256 : field;
+}
+
+function isSingleSegment(descriptor: number): boolean {
+  return (descriptor & 0x20) !== 0;
 }
 
 /** Stored bytes of a block: an RLE block has one, whatever size it stands for. */

@@ -154,6 +154,7 @@ export class TreeWriter {
     } finally {
       closeSync(fd);
     }
+    pieces.forEach(releaseChunk);
   }
 
   /** Returns how many bytes there were. */

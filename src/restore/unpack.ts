@@ -1,6 +1,7 @@
 import { pipeline } from "node:stream/promises";
 import { codecNamed } from "../codec/codecs.ts";
 import { Measure, measured } from "../codec/measure.ts";
+import { ZstdFrameDecoder } from "../codec/zstd-frame-decoder.ts";
 import { readTar } from "../codec/tar/reader.ts";
 import { throwIfAborted } from "../common/abort.ts";
 import { mapConcurrent } from "../common/concurrency.ts";
@@ -38,11 +39,12 @@ export async function unpackParts(options: UnpackOptions): Promise<void> {
     : [...Map.groupBy(options.parts, ({ archive }) => archive).values()];
   // The largest first, so that no long one is left for the end.
   const bySize = rows.toSorted((a, b) => sizeOf(b) - sizeOf(a));
+  using frames = new ZstdFrameDecoder();
   await mapConcurrent(
     bySize,
     options.concurrency,
     async (row) => {
-      for (const part of row) await unpackPart(part, options);
+      for (const part of row) await unpackPart(part, options, frames);
     },
     options.signal,
   );
@@ -51,7 +53,11 @@ export async function unpackParts(options: UnpackOptions): Promise<void> {
 const sizeOf = (row: readonly RestorePart[]): number =>
   row.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
 
-async function unpackPart(part: RestorePart, options: UnpackOptions): Promise<void> {
+async function unpackPart(
+  part: RestorePart,
+  options: UnpackOptions,
+  frames: ZstdFrameDecoder,
+): Promise<void> {
   const { repository, writerOf, onBytes, signal } = options;
   const opened = await repository.store.get(part.key, signal === undefined ? {} : { signal });
   if (opened === undefined) {
@@ -73,7 +79,7 @@ async function unpackPart(part: RestorePart, options: UnpackOptions): Promise<vo
   try {
     await pipeline(
       counted(measured(opened.body, measure), onBytes),
-      codecNamed(part.codec).createDecoder(),
+      part.codec === "zstd" ? (stored) => frames.decode(stored) : codecNamed(part.codec).createDecoder(),
       async (decoded: AsyncIterable<Uint8Array>) => {
         // Behind a codec a cut is noticed by the codec; a plain tar has only its end marker to tell.
         const endMarker = part.codec === "none" && part.sha256 === undefined ? "required" : "optional";

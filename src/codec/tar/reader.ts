@@ -1,3 +1,4 @@
+import { releaseChunk } from "../../common/release-chunk.ts";
 import { corruptData, truncatedData } from "../corrupt.ts";
 import { ByteSource } from "../byte-source.ts";
 import type { TarMember } from "./entry.ts";
@@ -21,7 +22,7 @@ export interface TarReadMember {
   readonly offset: number;
   /**
    * The bytes of a file, in views of the source's chunks, to be read before the next member is asked for; what is left
-   * then is passed over. Empty for everything else. Ends early only by throwing.
+   * then is passed over. Whoever reads a view may give its memory back (`releaseChunk`) when done with it. Empty for everything else. Ends early only by throwing.
    */
   readonly body: AsyncIterable<Uint8Array>;
 }
@@ -32,13 +33,14 @@ const extensionLimitBytes = 1024 * 1024;
 /**
  * Reads a tar archive (v7, ustar, pax, GNU) from its bytes, which may be cut anywhere. Throws `object-corrupt`, with the
  * offset, for what is no archive, is cut within a member, or goes on with anything but zeros behind its end marker.
+ * The source's chunks are the reader's from then on: what was read may be empty afterwards.
  * The source is read to its end (so a decoder before it checks its own trailer), or closed when the loop is left.
  */
 export async function* readTar(
   source: AsyncIterable<Uint8Array>,
   options: TarReadOptions = {},
 ): AsyncGenerator<TarReadMember, void, undefined> {
-  const bytes = new ByteSource(source, "tar");
+  const bytes = new ByteSource(source, "tar", { owned: true });
   try {
     let globals: PaxRecords = {};
     for (;;) {
@@ -110,6 +112,7 @@ async function readHeader(
       return undefined;
     }
     const raw = parseRawHeader(block, offset);
+    releaseChunk(block);
     switch (raw.typeFlag) {
       case "x":
         pax = { ...pax, ...parsePaxRecords(await readExtension(bytes, raw, offset), offset) };

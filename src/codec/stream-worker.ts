@@ -1,0 +1,93 @@
+import type { Transform } from "node:stream";
+
+/**
+ * A native compression stream that does one job after the other: what comes out for an input is gathered. Its context
+ * (hash tables, window) is made once. Only for streams that give out everything that an input leads to before the call
+ * back of its write, as those with a flush per write do.
+ */
+export class StreamWorker {
+  readonly #stream: Transform;
+  #output: Buffer[] = [];
+  #fail: (error: Error) => void = () => undefined;
+
+  constructor(stream: Transform) {
+    this.#stream = stream;
+    stream.on("data", (chunk: Buffer) => this.#output.push(chunk));
+    stream.on("error", (error) => this.#fail(error));
+  }
+
+  /**
+   * Puts the pieces in and gives what came out. They are done with when this settles. After a failure the worker cannot be
+   * used any more. Calls are not to overlap.
+   */
+  async run(pieces: readonly Uint8Array[]): Promise<readonly Buffer[]> {
+    for (const piece of pieces) {
+      await new Promise<void>((resolve, reject) => {
+        this.#fail = reject;
+        this.#stream.write(piece, (error) => (error ? reject(error) : resolve()));
+      });
+    }
+    // What a stream pushed just now may still be waiting in it.
+    while (this.#stream.read() !== null);
+    const output = this.#output;
+    this.#output = [];
+    return output;
+  }
+
+  close(): void {
+    this.#stream.destroy();
+  }
+}
+
+/** A few equal workers, made when they are first needed, for jobs that may come from anywhere in any number. */
+export class StreamWorkers implements Disposable {
+  readonly #limit: number;
+  readonly #create: () => Transform;
+  readonly #idle: StreamWorker[] = [];
+  readonly #all = new Set<StreamWorker>();
+  readonly #waiting: ((worker: StreamWorker) => void)[] = [];
+
+  constructor(limit: number, create: () => Transform) {
+    this.#limit = limit;
+    this.#create = create;
+  }
+
+  /** As `StreamWorker.run`, by whichever worker is free first; first come, first served. */
+  async run(pieces: readonly Uint8Array[]): Promise<readonly Buffer[]> {
+    let worker = await this.#take();
+    try {
+      return await worker.run(pieces);
+    } catch (error) {
+      worker = this.#replace(worker);
+      throw error;
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#idle.push(worker);
+      else next(worker);
+    }
+  }
+
+  async #take(): Promise<StreamWorker> {
+    const idle = this.#idle.pop();
+    if (idle !== undefined) return idle;
+    if (this.#all.size < this.#limit) return this.#add();
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  #add(): StreamWorker {
+    const worker = new StreamWorker(this.#create());
+    this.#all.add(worker);
+    return worker;
+  }
+
+  #replace(broken: StreamWorker): StreamWorker {
+    broken.close();
+    this.#all.delete(broken);
+    return this.#add();
+  }
+
+  /** To be called when no job is running. */
+  [Symbol.dispose](): void {
+    for (const worker of this.#all) worker.close();
+  }
+}

@@ -1,0 +1,162 @@
+import { availableParallelism } from "node:os";
+import { pipeline } from "node:stream";
+import { ZstdDecompress } from "node:zlib";
+import { releaseChunk } from "../common/release-chunk.ts";
+import { decoderStreamOptions } from "./chunk-sizes.ts";
+import { corruptData, nativeDecodeError } from "./corrupt.ts";
+import { StreamWorkers } from "./stream-worker.ts";
+import { frameContentBytes } from "./zstd-frame-encoder.ts";
+import { ZstdFrames } from "./zstd-frames.ts";
+import { zstd } from "./zstd.ts";
+
+/** A frame of what `ZstdFrameEncoder` writes has hardly more than its content, which it says. */
+const longestFrameBytes = 2 * frameContentBytes;
+
+/**
+ * Decodes Zstandard as `zstd.createDecoder` does, but several frames at the same time where they are as small as ours.
+ * From the first larger one on (other writers make one for all) it goes on with one decoder.
+ */
+export class ZstdFrameDecoder implements Disposable {
+  readonly #workers: StreamWorkers;
+  readonly #ahead: number;
+
+  /** `concurrency` frames are decoded at a time, of all sources together. */
+  constructor({ concurrency = availableParallelism() + 1 }: { readonly concurrency?: number } = {}) {
+    this.#workers = new StreamWorkers(concurrency, () => new ZstdDecompress(decoderStreamOptions));
+    this.#ahead = concurrency;
+  }
+
+  /** Decodes one source, whose chunks are the decoder's: they may be empty afterwards. Throws as the codec does. */
+  async *decode(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+    const cutter = new FrameCutter(source);
+    const pending: Promise<readonly Uint8Array[]>[] = [];
+    try {
+      for (;;) {
+        const frame = await cutter.next();
+        if (frame === undefined) break;
+        if (!frame.isSmall) {
+          for (const decoded of pending.splice(0)) yield* await decoded;
+          yield* decodeByOne(frame.pieces, cutter);
+          return;
+        }
+        const decoded = this.#decodeFrame(frame);
+        // Reported when its turn comes.
+        decoded.catch(() => undefined);
+        pending.push(decoded);
+        if (pending.length >= this.#ahead) yield* (await pending.shift()) ?? [];
+      }
+      for (const decoded of pending.splice(0)) yield* await decoded;
+    } finally {
+      await Promise.allSettled(pending);
+      await cutter.close();
+    }
+  }
+
+  async #decodeFrame({ pieces, contentBytes }: SmallFrame): Promise<readonly Uint8Array[]> {
+    let content: readonly Buffer[];
+    try {
+      content = await this.#workers.run(pieces);
+    } catch (error) {
+      throw nativeDecodeError("zstd", error instanceof Error ? error : new Error(String(error)));
+    }
+    pieces.forEach(releaseChunk);
+    const gotBytes = content.reduce((sum, { length }) => sum + length, 0);
+    if (gotBytes !== contentBytes) {
+      throw corruptData("zstd", `a frame that says it has ${contentBytes} bytes has ${gotBytes}`);
+    }
+    return content;
+  }
+
+  /** To be called when nothing is being decoded. */
+  [Symbol.dispose](): void {
+    this.#workers[Symbol.dispose]();
+  }
+}
+
+interface SmallFrame {
+  readonly isSmall: true;
+  readonly pieces: readonly Uint8Array[];
+  readonly contentBytes: number;
+}
+
+/** One that is larger, or may be; only its beginning, and perhaps more of it. */
+interface LargeFrame {
+  readonly isSmall: false;
+  readonly pieces: readonly Uint8Array[];
+}
+
+const nothing = new Uint8Array(0);
+
+class FrameCutter {
+  readonly #chunks: AsyncIterator<Uint8Array>;
+  readonly #frames = new ZstdFrames();
+  #chunk: Uint8Array = nothing;
+  #at = 0;
+
+  constructor(source: AsyncIterable<Uint8Array>) {
+    this.#chunks = source[Symbol.asyncIterator]();
+  }
+
+  /** The next frame; undefined at the end of the source, which throws `object-corrupt` unless it may end there. */
+  async next(): Promise<SmallFrame | LargeFrame | undefined> {
+    const pieces: Uint8Array[] = [];
+    for (let bytes = 0; bytes <= longestFrameBytes;) {
+      if (!(await this.#fill())) {
+        this.#frames.assertComplete();
+        return undefined;
+      }
+      const end = this.#frames.frameEnd(this.#chunk, this.#at);
+      bytes += end - this.#at;
+      pieces.push(this.#take(end));
+      if (!this.#frames.isBetween) continue;
+      const { contentBytes } = this.#frames;
+      if (contentBytes === undefined || contentBytes > frameContentBytes) break;
+      return { isSmall: true, pieces, contentBytes };
+    }
+    return { isSmall: false, pieces };
+  }
+
+  /** Everything behind what `next` has given. */
+  async *rest(): AsyncGenerator<Uint8Array, void, undefined> {
+    while (await this.#fill()) yield this.#take(this.#chunk.length);
+  }
+
+  #take(end: number): Uint8Array {
+    const view = this.#chunk.subarray(this.#at, end);
+    this.#at = end;
+    if (end === this.#chunk.length) {
+      // All of it is given away: it may be empty the next time we look.
+      this.#chunk = nothing;
+      this.#at = 0;
+    }
+    return view;
+  }
+
+  async #fill(): Promise<boolean> {
+    while (this.#at === this.#chunk.length) {
+      const next = await this.#chunks.next();
+      if (next.done === true) return false;
+      this.#chunk = next.value;
+      this.#at = 0;
+    }
+    return true;
+  }
+
+  async close(): Promise<void> {
+    await this.#chunks.return?.();
+  }
+}
+
+async function* decodeByOne(
+  begun: readonly Uint8Array[],
+  cutter: FrameCutter,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const source = async function* () {
+    yield* begun;
+    yield* cutter.rest();
+  };
+  const decoder = zstd.createDecoder();
+  // Its errors come out of the decoder too.
+  pipeline(source, decoder, () => undefined);
+  yield* decoder as AsyncIterable<Uint8Array>;
+}
