@@ -136,7 +136,9 @@ export class LookAhead {
     if (this.#running.size > 0 || this.#busyAtMs === undefined) return;
     if (nowMs - this.#busyAtMs < idleAfterMs) return;
     this.#busyAtMs = undefined;
-    this.#options.context.buffers.trim();
+    const { buffers, encoder } = this.#options.context;
+    buffers.trim();
+    encoder.trim();
     returnMemory();
   }
 

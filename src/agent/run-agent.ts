@@ -9,6 +9,7 @@ import type { ArchiveTarget } from "../archive/archive-target.ts";
 import type { ExpectedSystem } from "../archive/local-wal.ts";
 import { requireWalFileName } from "../archive/wal-file.ts";
 import { ReadBuffers } from "../archive/read-buffers.ts";
+import { WalEncoder } from "../archive/encode-wal.ts";
 import { RepositoryClaims } from "../archive/repository-claims.ts";
 import { formatSystemIdentifier } from "../postgres/system-identifier.ts";
 import { isEnough } from "./ack-scope.ts";
@@ -165,7 +166,12 @@ function createLookAhead(
 ) {
   const { system, spool, log, abort } = parts;
   const owed = new OwedBook(spool);
-  const context = { claims: new RepositoryClaims(clock), buffers: new ReadBuffers(), log };
+  const context = {
+    claims: new RepositoryClaims(clock),
+    buffers: new ReadBuffers(),
+    encoder: new WalEncoder(),
+    log,
+  };
   const { targets, policy = "all" } = options;
   const acks = new Acks(spool, system.systemIdentifier, async (ack) =>
     isEnough(ack, { targets, policy, owed }),

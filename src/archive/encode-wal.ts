@@ -2,25 +2,53 @@ import { pipeline } from "node:stream/promises";
 import { signalOption } from "../common/abort.ts";
 import { assert } from "../common/errors.ts";
 import { codecNamed } from "../codec/codecs.ts";
+import { ZstdFrameEncoder } from "../codec/zstd-frame-encoder.ts";
 import type { ArchiveTarget } from "./archive-target.ts";
 
-/** Compresses bytes that are in memory, in the thread pool. With `none` the result is the very same memory. */
-export async function encodeWhole(
-  bytes: Uint8Array,
-  form: Pick<ArchiveTarget, "codec" | "level">,
-  signal?: AbortSignal,
-): Promise<Uint8Array[]> {
-  if (form.codec === "none") return [bytes];
-  const pieces: Uint8Array[] = [];
-  await pipeline(
-    [bytes],
-    encoderFor(form),
-    async (source: AsyncIterable<Uint8Array>) => {
-      for await (const piece of source) pieces.push(piece);
-    },
-    signalOption(signal),
-  );
-  return pieces;
+/**
+ * Level 1 with a window of 128 KiB: it stays in a core's own cache. An eighth less work than with the level's own 512 KiB,
+ * for 4 % more bytes of WAL that compresses well, and no more of WAL that does not.
+ */
+const fastWindowLog = 17;
+
+/** Compresses WAL files that are in memory, in the thread pool. To be shared: it keeps its contexts for the next file. */
+export class WalEncoder {
+  /** By level. */
+  readonly #zstd = new Map<number, ZstdFrameEncoder>();
+
+  /** With `none` the result is the very same memory. With zstd it is one frame. */
+  async encode(
+    bytes: Uint8Array,
+    form: Pick<ArchiveTarget, "codec" | "level">,
+    signal?: AbortSignal,
+  ): Promise<readonly Uint8Array[]> {
+    if (form.codec === "none") return [bytes];
+    if (form.codec === "zstd") return this.#zstdAt(form.level ?? 1).encode(bytes);
+    const pieces: Uint8Array[] = [];
+    await pipeline(
+      [bytes],
+      encoderFor(form),
+      async (source: AsyncIterable<Uint8Array>) => {
+        for await (const piece of source) pieces.push(piece);
+      },
+      signalOption(signal),
+    );
+    return pieces;
+  }
+
+  #zstdAt(level: number): ZstdFrameEncoder {
+    let encoder = this.#zstd.get(level);
+    if (encoder === undefined) {
+      encoder = new ZstdFrameEncoder({ level, ...(level === 1 ? { windowLog: fastWindowLog } : {}) });
+      this.#zstd.set(level, encoder);
+    }
+    return encoder;
+  }
+
+  /** Lets go of contexts and memory that nothing uses just now. */
+  trim(): void {
+    for (const encoder of this.#zstd.values()) encoder.trim();
+  }
 }
 
 /** Compresses a stream and hands it to `consume` in parts of exactly `partBytes`, the last one shorter or empty. */

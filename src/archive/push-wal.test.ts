@@ -25,6 +25,7 @@ import {
 import { makeSegment, segmentName, testSystem } from "./testing/wal-files.ts";
 import { pushWal } from "./push-wal.ts";
 import { ReadBuffers } from "./read-buffers.ts";
+import { WalEncoder } from "./encode-wal.ts";
 import { RepositoryClaims } from "./repository-claims.ts";
 import { pushWalFile, requireWalFileName } from "./wal-file.ts";
 
@@ -56,7 +57,12 @@ test("memory that a failed request may still be reading is not used for the next
       return failing.put(key, pieces, options);
     },
   });
-  const context = { claims: new RepositoryClaims(), buffers: new ReadBuffers(1), log: silentLog };
+  const context = {
+    claims: new RepositoryClaims(),
+    buffers: new ReadBuffers(1),
+    encoder: new WalEncoder(),
+    log: silentLog,
+  };
   const push = async (file: string) =>
     pushWal(context, {
       path: await writeWal(folder, file, makeSegment({ name: file, content: "hard" })),

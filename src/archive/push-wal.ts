@@ -12,7 +12,7 @@ import {
   formatCrc32Checksum,
   type ContentChecksum,
 } from "./content-checksum.ts";
-import { encodeWhole } from "./encode-wal.ts";
+import type { WalEncoder } from "./encode-wal.ts";
 import { LocalWal, type ExpectedSystem } from "./local-wal.ts";
 import { wholeFileLimitBytes, type ReadBuffers } from "./read-buffers.ts";
 import type { RepositoryClaims } from "./repository-claims.ts";
@@ -23,6 +23,7 @@ import { attempt, findTwin, storePieces, storeSum, type PushOutcome } from "./st
 export interface PushContext {
   readonly claims: RepositoryClaims;
   readonly buffers: ReadBuffers;
+  readonly encoder: WalEncoder;
   readonly log: Log;
 }
 
@@ -149,7 +150,7 @@ async function storeSmall(
       assert(form !== undefined, "a group has a target");
       return {
         targets,
-        pieces: await encodeWhole(lease.bytes, form, signal),
+        pieces: await context.encoder.encode(lease.bytes, form, signal),
         codec: form.codec,
       };
     }),

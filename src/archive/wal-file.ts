@@ -10,6 +10,7 @@ import { fetchWal, type FetchOutcome } from "./fetch-wal.ts";
 import type { ExpectedSystem } from "./local-wal.ts";
 import { pushWal, requireAllArchived, type PushReport } from "./push-wal.ts";
 import { ReadBuffers } from "./read-buffers.ts";
+import { WalEncoder } from "./encode-wal.ts";
 import { RepositoryClaims } from "./repository-claims.ts";
 
 /** Reads a name as PostgreSQL gives it to `archive_command` and `restore_command`. Throws `usage`. */
@@ -36,7 +37,12 @@ export async function pushWalFile(options: {
 }): Promise<PushReport> {
   const { path, targets, expected, signal } = options;
   const report = await pushWal(
-    { claims: new RepositoryClaims(), buffers: new ReadBuffers(), log: options.log ?? silentLog },
+    {
+      claims: new RepositoryClaims(),
+      buffers: new ReadBuffers(),
+      encoder: new WalEncoder(),
+      log: options.log ?? silentLog,
+    },
     { path, file: requireWalFileName(basename(path)), targets, expected, ...(signal ? { signal } : {}) },
   );
   requireAllArchived(report);

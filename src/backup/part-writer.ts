@@ -1,7 +1,7 @@
 import { codecNamed } from "../codec/codecs.ts";
 import type { CodecName } from "../codec/codec.ts";
 import { createEncoder } from "../codec/encode.ts";
-import { ZstdFrameEncoder } from "../codec/zstd-frame-encoder.ts";
+import { frameContentBytes, ZstdFrameEncoder } from "../codec/zstd-frame-encoder.ts";
 import type { BackupId } from "../repository/backup-id.ts";
 import type { BackupPart } from "../repository/backup-manifest.ts";
 import { archivePartKey, type ArchiveName } from "../repository/keys.ts";
@@ -82,7 +82,8 @@ export class PartWriter implements Disposable {
     const options = level === undefined ? {} : { level };
     if (codec === "none") return plainEncoder(upload);
     if (codec !== "zstd") return streamEncoder(createEncoder(codecNamed(codec), options), upload, signal);
-    this.#frames ??= new ZstdFrameEncoder(options);
+    // The window takes in a whole frame: libzstd then never has to match across the seam of its ring buffer.
+    this.#frames ??= new ZstdFrameEncoder({ ...options, windowLog: Math.log2(frameContentBytes) });
     return frameEncoder(this.#frames, upload, signal);
   }
 

@@ -86,6 +86,14 @@ export class StreamWorkers implements Disposable {
     return this.#add();
   }
 
+  /** Closes those that have nothing to do; others are made when they are needed. */
+  trim(): void {
+    for (const worker of this.#idle.splice(0)) {
+      worker.close();
+      this.#all.delete(worker);
+    }
+  }
+
   /** To be called when no job is running. */
   [Symbol.dispose](): void {
     for (const worker of this.#all) worker.close();

@@ -4,25 +4,29 @@ import { mib } from "../common/units.ts";
 import type { EncoderOptions } from "./codec.ts";
 import { StreamWorkers } from "./stream-worker.ts";
 
-/** Content of a frame at most. Ours have no more, so a reader may decode each by itself. */
+/** Content of a frame of a backup at most. A reader may decode each by itself. */
 export const frameContentBytes = mib;
 
+export interface FrameEncoderOptions extends EncoderOptions {
+  /** How many frames are compressed at a time; more wait. */
+  readonly concurrency?: number;
+  /** Base-2 logarithm of how far back a match may lie; default: libzstd's choice for the level. */
+  readonly windowLog?: number;
+}
+
 /**
- * Zstandard with a frame for every chunk, several chunks at the same time: for writers whose chunks are large (up to
- * `frameContentBytes`). The frames one after the other are an ordinary `.zst` file.
+ * Zstandard with a frame for every chunk, several chunks at the same time, by contexts that are made once. The frames of
+ * several chunks one after the other are an ordinary `.zst` file. Each frame has a checksum, says its size where its chunk
+ * is no larger than `frameContentBytes`, and can be decoded on its own.
  *
- * A sixth less work than one long frame (1.6 s against 1.9 s for 0.9 GB of tables, level 1): the window takes in the whole
- * chunk, so libzstd never has to match across the seam of its ring buffer. The output hardly grows, because level 1 finds
- * little beyond that. Each frame says its size, has a checksum, and can be decoded on its own.
+ * A sixth to a quarter less work than a stream that is made anew (easy WAL: 15 ms instead of 20 for 16 MiB at level 1).
  */
 export class ZstdFrameEncoder implements Disposable {
   readonly #workers: StreamWorkers;
 
-  /** `concurrency` frames are compressed at a time; more wait. */
-  constructor(options: EncoderOptions & { readonly concurrency?: number } = {}) {
-    const { level = 1, concurrency = availableParallelism() + 1 } = options;
+  constructor({ level = 1, concurrency, windowLog }: FrameEncoderOptions = {}) {
     this.#workers = new StreamWorkers(
-      concurrency,
+      concurrency ?? availableParallelism() + 1,
       () =>
         new ZstdCompress({
           chunkSize: frameContentBytes,
@@ -30,7 +34,7 @@ export class ZstdFrameEncoder implements Disposable {
           params: {
             [constants.ZSTD_c_compressionLevel]: level,
             [constants.ZSTD_c_checksumFlag]: 1,
-            [constants.ZSTD_c_windowLog]: Math.log2(frameContentBytes),
+            ...(windowLog === undefined ? {} : { [constants.ZSTD_c_windowLog]: windowLog }),
           },
         }),
     );
@@ -39,6 +43,11 @@ export class ZstdFrameEncoder implements Disposable {
   /** The chunk as one frame, in pieces. The chunk is done with when this settles. */
   async encode(chunk: Uint8Array): Promise<readonly Uint8Array[]> {
     return this.#workers.run([chunk]);
+  }
+
+  /** Lets go of contexts and memory that nothing uses just now. */
+  trim(): void {
+    this.#workers.trim();
   }
 
   /** To be called when nothing is being encoded. */

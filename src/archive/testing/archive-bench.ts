@@ -10,6 +10,7 @@ import type { ObjectStore } from "../../storage/object-store.ts";
 import type { ArchiveTarget } from "../archive-target.ts";
 import { pushWal, type PushReport } from "../push-wal.ts";
 import { ReadBuffers } from "../read-buffers.ts";
+import { WalEncoder } from "../encode-wal.ts";
 import { RepositoryClaims } from "../repository-claims.ts";
 import { requireWalFileName } from "../wal-file.ts";
 import { testSystem } from "./wal-files.ts";
@@ -34,7 +35,12 @@ export async function pushOnce(
   expected = expectedSystem,
 ): Promise<PushReport> {
   const file = requireWalFileName(path.slice(path.lastIndexOf("/") + 1));
-  const context = { claims: new RepositoryClaims(), buffers: new ReadBuffers(), log: silentLog };
+  const context = {
+    claims: new RepositoryClaims(),
+    buffers: new ReadBuffers(),
+    encoder: new WalEncoder(),
+    log: silentLog,
+  };
   return pushWal(context, { path, file, targets, expected });
 }
 
