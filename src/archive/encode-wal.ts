@@ -1,5 +1,6 @@
 import { pipeline } from "node:stream/promises";
 import { signalOption } from "../common/abort.ts";
+import { type BlockList, BlockPool } from "../common/block-pool.ts";
 import { assert } from "../common/errors.ts";
 import { codecNamed } from "../codec/codecs.ts";
 import { ZstdFrameEncoder } from "../codec/zstd-frame-encoder.ts";
@@ -13,27 +14,30 @@ const fastWindowLog = 17;
 
 /** Compresses WAL files that are in memory, in the thread pool. To be shared: it keeps its contexts for the next file. */
 export class WalEncoder {
+  readonly #pool = new BlockPool();
   /** By level. */
   readonly #zstd = new Map<number, ZstdFrameEncoder>();
 
-  /** With `none` the result is the very same memory. With zstd it is one frame. */
+  /** The compressed bytes, in memory of ours: to be disposed of when they are stored. With zstd they are one frame. */
   async encode(
     bytes: Uint8Array,
     form: Pick<ArchiveTarget, "codec" | "level">,
     signal?: AbortSignal,
-  ): Promise<readonly Uint8Array[]> {
-    if (form.codec === "none") return [bytes];
-    if (form.codec === "zstd") return this.#zstdAt(form.level ?? 1).encode(bytes);
-    const pieces: Uint8Array[] = [];
+  ): Promise<BlockList> {
+    const encoded = this.#pool.gather();
+    if (form.codec === "zstd") {
+      await this.#zstdAt(form.level ?? 1).encodeTo(bytes, (piece) => encoded.add(piece));
+      return encoded;
+    }
     await pipeline(
       [bytes],
       encoderFor(form),
       async (source: AsyncIterable<Uint8Array>) => {
-        for await (const piece of source) pieces.push(piece);
+        for await (const piece of source) encoded.add(piece);
       },
       signalOption(signal),
     );
-    return pieces;
+    return encoded;
   }
 
   #zstdAt(level: number): ZstdFrameEncoder {
@@ -48,6 +52,7 @@ export class WalEncoder {
   /** Lets go of contexts and memory that nothing uses just now. */
   trim(): void {
     for (const encoder of this.#zstd.values()) encoder.trim();
+    this.#pool.trim();
   }
 }
 

@@ -1,7 +1,6 @@
 import { crc32 } from "node:zlib";
 import { assert, type EngineError } from "../common/errors.ts";
 import { faultPoint } from "../common/fault-point.ts";
-import { releaseChunk } from "../common/release-chunk.ts";
 import type { Log } from "../common/log.ts";
 import type { WalFileName } from "../postgres/wal-file-name.ts";
 import type { CodecName } from "../codec/codec.ts";
@@ -148,11 +147,9 @@ async function storeSmall(
     groups.map(async (targets) => {
       const [form] = targets;
       assert(form !== undefined, "a group has a target");
-      return {
-        targets,
-        pieces: await context.encoder.encode(lease.bytes, form, signal),
-        codec: form.codec,
-      };
+      const { codec } = form;
+      const blocks = codec === "none" ? undefined : await context.encoder.encode(lease.bytes, form, signal);
+      return { targets, codec, blocks, pieces: blocks?.pieces ?? [lease.bytes] };
     }),
   );
   await local.requireUnchanged();
@@ -171,7 +168,10 @@ async function storeSmall(
   // A request that timed out on a file system that hangs goes on when that wakes up.
   const isOver = results.every(([, outcome]) => outcome.kind !== "failed");
   if (isPlain && !isOver) lease.discard();
-  if (isOver) for (const { codec, pieces } of encoded) if (codec !== "none") pieces.forEach(releaseChunk);
+  for (const { blocks } of encoded) {
+    if (isOver) blocks?.[Symbol.dispose]();
+    else blocks?.discard();
+  }
   return { crc32: sum, checksum, outcomes: new Map(results) };
 }
 

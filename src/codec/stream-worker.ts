@@ -1,26 +1,27 @@
 import type { Transform } from "node:stream";
 
 /**
- * A native compression stream that does one job after the other: what comes out for an input is gathered. Its context
- * (hash tables, window) is made once. Only for streams that give out everything that an input leads to before the call
- * back of its write, as those with a flush per write do.
+ * A native compression stream that does one job after the other. Its context (hash tables, window) is made once. Only for
+ * streams that give out everything that an input leads to before the callback of its write, as those with a flush per
+ * write do.
  */
 export class StreamWorker {
   readonly #stream: Transform;
-  #output: Buffer[] = [];
+  #take: (chunk: Buffer) => void = () => undefined;
   #fail: (error: Error) => void = () => undefined;
 
   constructor(stream: Transform) {
     this.#stream = stream;
-    stream.on("data", (chunk: Buffer) => this.#output.push(chunk));
+    stream.on("data", (chunk: Buffer) => this.#take(chunk));
     stream.on("error", (error) => this.#fail(error));
   }
 
   /**
-   * Puts the pieces in and gives what came out. They are done with when this settles. After a failure the worker cannot be
-   * used any more. Calls are not to overlap.
+   * Puts the pieces in and hands what comes out to `take`, whose it is then. The pieces are done with when this settles.
+   * After a failure the worker cannot be used any more. Calls are not to overlap.
    */
-  async run(pieces: readonly Uint8Array[]): Promise<readonly Buffer[]> {
+  async run(pieces: readonly Uint8Array[], take: (chunk: Buffer) => void): Promise<void> {
+    this.#take = take;
     for (const piece of pieces) {
       await new Promise<void>((resolve, reject) => {
         this.#fail = reject;
@@ -29,9 +30,6 @@ export class StreamWorker {
     }
     // What a stream pushed just now may still be waiting in it.
     while (this.#stream.read() !== null);
-    const output = this.#output;
-    this.#output = [];
-    return output;
   }
 
   close(): void {
@@ -53,10 +51,10 @@ export class StreamWorkers implements Disposable {
   }
 
   /** As `StreamWorker.run`, by whichever worker is free first; first come, first served. */
-  async run(pieces: readonly Uint8Array[]): Promise<readonly Buffer[]> {
+  async run(pieces: readonly Uint8Array[], take: (chunk: Buffer) => void): Promise<void> {
     let worker = await this.#take();
     try {
-      return await worker.run(pieces);
+      await worker.run(pieces, take);
     } catch (error) {
       worker = this.#replace(worker);
       throw error;

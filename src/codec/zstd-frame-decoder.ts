@@ -53,9 +53,9 @@ export class ZstdFrameDecoder implements Disposable {
   }
 
   async #decodeFrame({ pieces, contentBytes }: SmallFrame): Promise<readonly Uint8Array[]> {
-    let content: readonly Buffer[];
+    const content: Uint8Array[] = [];
     try {
-      content = await this.#workers.run(pieces);
+      await this.#workers.run(pieces, (chunk) => content.push(chunk));
     } catch (error) {
       throw nativeDecodeError("zstd", error instanceof Error ? error : new Error(String(error)));
     }

@@ -42,7 +42,14 @@ export class ZstdFrameEncoder implements Disposable {
 
   /** The chunk as one frame, in pieces. The chunk is done with when this settles. */
   async encode(chunk: Uint8Array): Promise<readonly Uint8Array[]> {
-    return this.#workers.run([chunk]);
+    const pieces: Uint8Array[] = [];
+    await this.encodeTo(chunk, (piece) => pieces.push(piece));
+    return pieces;
+  }
+
+  /** The same; each piece is handed to `take` when it comes, and is its own to give back (`releaseChunk`). */
+  async encodeTo(chunk: Uint8Array, take: (piece: Uint8Array) => void): Promise<void> {
+    await this.#workers.run([chunk], take);
   }
 
   /** Lets go of contexts and memory that nothing uses just now. */
