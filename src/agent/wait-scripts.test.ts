@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { leftOut, reasonToSkip } from "../../test/support/peer-programs.ts";
 import { ackTime, sinceTime } from "./ack.ts";
 import { readBootId, readyFolderOf } from "./ready-folder.ts";
 import { archiveScript, restoreScript } from "./archive-script.ts";
@@ -17,16 +18,13 @@ import {
 
 const run = promisify(execFile);
 
-async function has(program: string): Promise<boolean> {
-  return run("/bin/sh", ["-c", `command -v ${program}`]).then(
-    () => true,
-    () => false,
-  );
-}
-
-const shells = [["dash"], ["bash"], ["busybox", "sh"], ["sh"]];
-const present: string[][] = [];
-for (const shell of shells) if (await has(shell[0] ?? "")) present.push(shell);
+/** Each with why it is left out, if it is. */
+const shells = await Promise.all(
+  [["dash"], ["bash"], ["busybox", "sh"], ["sh"]].map(async ([program = "", ...rest]) => {
+    const reason = await reasonToSkip([program]);
+    return { shell: [program, ...rest], reason, title: [program, ...rest].join(" ") + leftOut(reason) };
+  }),
+);
 
 const name = "000000010000000000000003";
 let folder: string;
@@ -78,7 +76,9 @@ async function shellRun(shell: readonly (string | undefined)[], args: readonly s
   }
 }
 
-describe.each(present)("archive_command under %s %s", (...shell) => {
+describe.each(shells)("archive_command under $title", ({ shell, reason }) => {
+  beforeEach(({ skip }) => skip(reason !== undefined, reason));
+
   const command = () => asPostgres(archiveCommandLine(spool)).replaceAll(walPath, `./${name}`);
   const go = async () => shellRun(shell, ["-c", command()]);
 
@@ -154,7 +154,9 @@ describe.each(present)("archive_command under %s %s", (...shell) => {
   });
 });
 
-describe.each(present)("restore_command under %s %s", (...shell) => {
+describe.each(shells)("restore_command under $title", ({ shell, reason }) => {
+  beforeEach(({ skip }) => skip(reason !== undefined, reason));
+
   const command = () => asPostgres(restoreCommandLine(spool)).replaceAll(`"${walPath}"`, "RECOVERYXLOG");
   const go = async () => shellRun(shell, ["-c", command()]);
 
