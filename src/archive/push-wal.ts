@@ -1,4 +1,5 @@
 import { crc32 } from "node:zlib";
+import type { BlockList } from "../common/block-pool.ts";
 import { assert, type EngineError } from "../common/errors.ts";
 import { faultPoint } from "../common/fault-point.ts";
 import type { Log } from "../common/log.ts";
@@ -13,7 +14,7 @@ import {
 } from "./content-checksum.ts";
 import type { WalEncoder } from "./encode-wal.ts";
 import { LocalWal, type ExpectedSystem } from "./local-wal.ts";
-import { wholeFileLimitBytes, type ReadBuffers } from "./read-buffers.ts";
+import { type BufferLease, wholeFileLimitBytes, type ReadBuffers } from "./read-buffers.ts";
 import type { RepositoryClaims } from "./repository-claims.ts";
 import { storeLargeWal } from "./store-large-wal.ts";
 import { attempt, findTwin, storePieces, storeSum, type PushOutcome } from "./store-wal.ts";
@@ -143,15 +144,7 @@ async function storeSmall(
   // Held until after the upload only when the content goes out as it is; otherwise given back once compressed.
   using lease = await context.buffers.lease(local.sizeBytes);
   await local.readWhole(lease.bytes);
-  const encoded = await Promise.all(
-    groups.map(async (targets) => {
-      const [form] = targets;
-      assert(form !== undefined, "a group has a target");
-      const { codec } = form;
-      const blocks = codec === "none" ? undefined : await context.encoder.encode(lease.bytes, form, signal);
-      return { targets, codec, blocks, pieces: blocks?.pieces ?? [lease.bytes] };
-    }),
-  );
+  const encoded = await encodeAll(context, groups, lease, signal);
   await local.requireUnchanged();
   const isPlain = encoded.some(({ codec }) => codec === "none");
   const sum = isPlain ? crc32(lease.bytes) : undefined;
@@ -173,6 +166,37 @@ async function storeSmall(
     else blocks?.discard();
   }
   return { crc32: sum, checksum, outcomes: new Map(results) };
+}
+
+interface Encoded {
+  readonly targets: readonly ArchiveTarget[];
+  readonly codec: CodecName;
+  readonly blocks: BlockList | undefined;
+  readonly pieces: readonly Uint8Array[];
+}
+
+/** Once per form. After a failure the lease's memory is not used again: a native step may still be reading it. */
+async function encodeAll(
+  { encoder }: PushContext,
+  groups: readonly (readonly ArchiveTarget[])[],
+  lease: BufferLease,
+  signal: AbortSignal | undefined,
+): Promise<readonly Encoded[]> {
+  const settled = await Promise.allSettled(
+    groups.map(async (targets): Promise<Encoded> => {
+      const [form] = targets;
+      assert(form !== undefined, "a group has a target");
+      const { codec } = form;
+      const blocks = codec === "none" ? undefined : await encoder.encode(lease.bytes, form, signal);
+      return { targets, codec, blocks, pieces: blocks?.pieces ?? [lease.bytes] };
+    }),
+  );
+  const encoded = settled.flatMap((group) => (group.status === "fulfilled" ? [group.value] : []));
+  const failed = settled.find((group) => group.status === "rejected");
+  if (failed === undefined) return encoded;
+  lease.discard();
+  for (const { blocks } of encoded) blocks?.[Symbol.dispose]();
+  throw failed.reason;
 }
 
 async function storeLarge(

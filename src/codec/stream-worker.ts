@@ -12,7 +12,13 @@ export class StreamWorker {
 
   constructor(stream: Transform) {
     this.#stream = stream;
-    stream.on("data", (chunk: Buffer) => this.#take(chunk));
+    stream.on("data", (chunk: Buffer) => {
+      try {
+        this.#take(chunk);
+      } catch (error) {
+        this.#fail(error instanceof Error ? error : new Error(String(error)));
+      }
+    });
     stream.on("error", (error) => this.#fail(error));
   }
 
@@ -43,7 +49,7 @@ export class StreamWorkers implements Disposable {
   readonly #create: () => Transform;
   readonly #idle: StreamWorker[] = [];
   readonly #all = new Set<StreamWorker>();
-  readonly #waiting: ((worker: StreamWorker) => void)[] = [];
+  readonly #waiting: ((worker: StreamWorker | undefined) => void)[] = [];
 
   constructor(limit: number, create: () => Transform) {
     this.#limit = limit;
@@ -52,24 +58,28 @@ export class StreamWorkers implements Disposable {
 
   /** As `StreamWorker.run`, by whichever worker is free first; first come, first served. */
   async run(pieces: readonly Uint8Array[], take: (chunk: Buffer) => void): Promise<void> {
-    let worker = await this.#take();
+    const worker = await this.#take();
     try {
       await worker.run(pieces, take);
     } catch (error) {
-      worker = this.#replace(worker);
+      // Another one takes its place when it is needed.
+      worker.close();
+      this.#all.delete(worker);
+      this.#wake();
       throw error;
-    } finally {
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#idle.push(worker);
-      else next(worker);
     }
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#idle.push(worker);
+    else next(worker);
   }
 
   async #take(): Promise<StreamWorker> {
-    const idle = this.#idle.pop();
-    if (idle !== undefined) return idle;
-    if (this.#all.size < this.#limit) return this.#add();
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    for (;;) {
+      const worker = this.#idle.pop() ?? (this.#all.size < this.#limit ? this.#add() : undefined);
+      if (worker !== undefined) return worker;
+      const given = await new Promise<StreamWorker | undefined>((resolve) => this.#waiting.push(resolve));
+      if (given !== undefined) return given;
+    }
   }
 
   #add(): StreamWorker {
@@ -78,10 +88,9 @@ export class StreamWorkers implements Disposable {
     return worker;
   }
 
-  #replace(broken: StreamWorker): StreamWorker {
-    broken.close();
-    this.#all.delete(broken);
-    return this.#add();
+  /** Lets the one who has waited longest look again. */
+  #wake(): void {
+    this.#waiting.shift()?.(undefined);
   }
 
   /** Closes those that have nothing to do; others are made when they are needed. */

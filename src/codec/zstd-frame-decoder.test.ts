@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it, test } from "vitest";
 import { isEngineError } from "../common/errors.ts";
 import { releaseChunk } from "../common/release-chunk.ts";
 import { createEncoder } from "./encode.ts";
@@ -87,6 +87,38 @@ describe("what it decodes", () => {
     }
     expect([largest <= mib, total]).toEqual([true, 64 * mib]);
   });
+});
+
+test("a frame that holds more than it says is noticed without being held", async () => {
+  // Magic, descriptor (single segment, four bytes of size), 1 MiB; then 3,000 blocks of 128 KiB that repeat one byte.
+  const block = Buffer.from([...uint24((131_072 << 3) | 2), 7]);
+  const blocks = Buffer.concat(Array.from({ length: 3000 }, () => block));
+  const lying = Buffer.concat([
+    Buffer.from("28b52ffda000001000", "hex"),
+    blocks,
+    Buffer.from([...uint24((131_072 << 3) | 3), 7]),
+  ]);
+  const before = process.memoryUsage().arrayBuffers;
+
+  await expect(decode(lying, 1000)).rejects.toSatisfy((error) => isEngineError(error, "object-corrupt"));
+
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(64 * mib);
+});
+
+const uint24 = (value: number): number[] => [value & 0xff, (value >> 8) & 0xff, (value >> 16) & 0xff];
+
+test("an abort ends it at the next piece", async () => {
+  for (const stored of [await many(), zstdCompressSync(content)]) {
+    const stop = new AbortController();
+    let pieces = 0;
+    const reading = (async () => {
+      for await (const _ of decoder.decode(asyncSource([Uint8Array.from(stored)]), stop.signal)) {
+        if (++pieces === 2) stop.abort();
+      }
+    })();
+    await expect(reading).rejects.toSatisfy((error) => isEngineError(error, "aborted"));
+    expect(pieces).toBe(2);
+  }
 });
 
 describe("damage is `object-corrupt`", () => {

@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { pipeline } from "node:stream";
 import { ZstdDecompress } from "node:zlib";
+import { throwIfAborted } from "../common/abort.ts";
 import { releaseChunk } from "../common/release-chunk.ts";
 import { decoderStreamOptions } from "./chunk-sizes.ts";
 import { corruptData, nativeDecodeError } from "./corrupt.ts";
@@ -26,26 +27,43 @@ export class ZstdFrameDecoder implements Disposable {
     this.#ahead = concurrency;
   }
 
-  /** Decodes one source, whose chunks are the decoder's: they may be empty afterwards. Throws as the codec does. */
-  async *decode(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  /**
+   * Decodes one source, whose chunks are the decoder's: they may be empty afterwards. Throws as the codec does. A signal
+   * is looked at between two pieces, because a pipeline of functions alone does not.
+   */
+  async *decode(
+    source: AsyncIterable<Uint8Array>,
+    signal?: AbortSignal,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
     const cutter = new FrameCutter(source);
     const pending: Promise<readonly Uint8Array[]>[] = [];
+    // What is in work stays in the list until it is done, so that nobody leaves before.
+    const drain = async function* (downTo: number) {
+      for (let next = pending[0]; next !== undefined && pending.length > downTo; next = pending[0]) {
+        const pieces = await next;
+        void pending.shift();
+        for (const piece of pieces) {
+          throwIfAborted(signal);
+          yield piece;
+        }
+      }
+    };
     try {
       for (;;) {
         const frame = await cutter.next();
         if (frame === undefined) break;
         if (!frame.isSmall) {
-          for (const decoded of pending.splice(0)) yield* await decoded;
-          yield* decodeByOne(frame.pieces, cutter);
+          yield* drain(0);
+          yield* decodeByOne(frame.pieces, cutter, signal);
           return;
         }
         const decoded = this.#decodeFrame(frame);
         // Reported when its turn comes.
         decoded.catch(() => undefined);
         pending.push(decoded);
-        if (pending.length >= this.#ahead) yield* (await pending.shift()) ?? [];
+        yield* drain(this.#ahead - 1);
       }
-      for (const decoded of pending.splice(0)) yield* await decoded;
+      yield* drain(0);
     } finally {
       await Promise.allSettled(pending);
       await cutter.close();
@@ -54,13 +72,18 @@ export class ZstdFrameDecoder implements Disposable {
 
   async #decodeFrame({ pieces, contentBytes }: SmallFrame): Promise<readonly Uint8Array[]> {
     const content: Uint8Array[] = [];
+    let gotBytes = 0;
     try {
-      await this.#workers.run(pieces, (chunk) => content.push(chunk));
+      await this.#workers.run(pieces, (chunk) => {
+        gotBytes += chunk.length;
+        // libzstd holds a frame to its word at its end only.
+        if (gotBytes <= contentBytes) content.push(chunk);
+        else releaseChunk(chunk);
+      });
     } catch (error) {
       throw nativeDecodeError("zstd", error instanceof Error ? error : new Error(String(error)));
     }
     pieces.forEach(releaseChunk);
-    const gotBytes = content.reduce((sum, { length }) => sum + length, 0);
     if (gotBytes !== contentBytes) {
       throw corruptData("zstd", `a frame that says it has ${contentBytes} bytes has ${gotBytes}`);
     }
@@ -150,6 +173,7 @@ class FrameCutter {
 async function* decodeByOne(
   begun: readonly Uint8Array[],
   cutter: FrameCutter,
+  signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const source = async function* () {
     yield* begun;
@@ -158,5 +182,8 @@ async function* decodeByOne(
   const decoder = zstd.createDecoder();
   // Its errors come out of the decoder too.
   pipeline(source, decoder, () => undefined);
-  yield* decoder as AsyncIterable<Uint8Array>;
+  for await (const piece of decoder as AsyncIterable<Uint8Array>) {
+    throwIfAborted(signal);
+    yield piece;
+  }
 }

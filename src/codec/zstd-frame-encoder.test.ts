@@ -42,3 +42,22 @@ it("notices a flipped bit in every frame", async () => {
     await expect(through(zstd.createDecoder(), [damaged])).rejects.toThrow(/zstd/);
   }
 });
+
+it("writes one frame also where its last byte fills the buffer that it is written to", async () => {
+  // The first frame leaves room for just the second one, to the byte: then libzstd would be asked for more.
+  using encoder = new ZstdFrameEncoder({ concurrency: 1 });
+  const frameBytes = async (bytes: Buffer): Promise<number> => {
+    using other = new ZstdFrameEncoder({ concurrency: 1 });
+    return Buffer.concat(await other.encode(bytes)).length;
+  };
+  const first = randomBytes(1000);
+  const room = 1_048_576 - (await frameBytes(first));
+  let second = randomBytes(room - 50);
+  second = Buffer.concat([second, randomBytes(room - (await frameBytes(second)))]);
+  expect(await frameBytes(second)).toBe(room);
+
+  await encoder.encode(first);
+  const encoded = Buffer.concat(await encoder.encode(second));
+
+  expect(encoded).toHaveLength(room);
+});

@@ -1,8 +1,10 @@
 import { availableParallelism } from "node:os";
 import { constants, ZstdCompress } from "node:zlib";
+import { releaseChunk } from "../common/release-chunk.ts";
 import { mib } from "../common/units.ts";
 import type { EncoderOptions } from "./codec.ts";
 import { StreamWorkers } from "./stream-worker.ts";
+import { ZstdFrames } from "./zstd-frames.ts";
 
 /** Content of a frame of a backup at most. A reader may decode each by itself. */
 export const frameContentBytes = mib;
@@ -49,7 +51,17 @@ export class ZstdFrameEncoder implements Disposable {
 
   /** The same; each piece is handed to `take` when it comes, and is its own to give back (`releaseChunk`). */
   async encodeTo(chunk: Uint8Array, take: (piece: Uint8Array) => void): Promise<void> {
-    await this.#workers.run([chunk], take);
+    const frames = new ZstdFrames();
+    let hasEnded = false;
+    await this.#workers.run([chunk], (piece) => {
+      // When a frame's last byte fills Node's buffer, Node asks libzstd for more, and gets another frame of nothing.
+      if (hasEnded) {
+        releaseChunk(piece);
+        return;
+      }
+      hasEnded = frames.frameEnd(piece, 0) === piece.length && frames.isBetween;
+      take(piece);
+    });
   }
 
   /** Lets go of contexts and memory that nothing uses just now. */

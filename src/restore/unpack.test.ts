@@ -241,6 +241,13 @@ describe("a damaged object is refused by name", () => {
     await expect(theirs.unpack([members], { plain: true, foreign: true, change: cut })).rejects.toThrow(
       corrupt(/ends early/),
     );
+
+    // Cut between two members of the compression, and of the archive: only its end mark is missing.
+    await using compressed = await attempt();
+    const first = () => gzipSync(tarOf(members.slice(0, 1)).subarray(0, -1024));
+    await expect(compressed.unpack([members], { foreign: true, change: first })).rejects.toThrow(
+      corrupt(/ends early/),
+    );
   });
 });
 

@@ -79,10 +79,12 @@ async function unpackPart(
   try {
     await pipeline(
       counted(measured(opened.body, measure), onBytes),
-      part.codec === "zstd" ? (stored) => frames.decode(stored) : codecNamed(part.codec).createDecoder(),
+      part.codec === "zstd"
+        ? (stored) => frames.decode(stored, signal)
+        : codecNamed(part.codec).createDecoder(),
       async (decoded: AsyncIterable<Uint8Array>) => {
-        // Behind a codec a cut is noticed by the codec; a plain tar has only its end marker to tell.
-        const endMarker = part.codec === "none" && part.sha256 === undefined ? "required" : "optional";
+        // Without a digest a cut is noticed by the end marker only: not every codec's stream has an end of its own.
+        const endMarker = part.sha256 === undefined ? "required" : "optional";
         for await (const { member, body } of readTar(decoded, { endMarker })) {
           await writer.add(member, body);
           if (writer.fileCount === 5) faultPoint("restore:mid-unpack");

@@ -26,12 +26,21 @@ export function createFileUpload(parts: FileUploadParts): ObjectUpload {
   const ledger = new PartLedger<undefined>(partBytes, parts.maxParts);
   const writeBack = createWriteBack(file);
   let completed: ObjectInfo | undefined;
+  /** By part, the write that was begun last. */
+  const writing = new Map<number, Promise<void>>();
 
   return {
     writePart: async (index: number, pieces: readonly Uint8Array[], options: CallOptions = {}) => {
       const sizeBytes = byteLength(pieces);
       ledger.check(index, sizeBytes);
-      await attempt(`write part ${index} of`, async () => file.write(pieces, index * partBytes, options));
+      await attempt(`write part ${index} of`, async () => {
+        // One that was given up and still hangs in the system would write when it wakes up, over what is written now.
+        await writing.get(index)?.catch(() => undefined);
+        const write = file.write(pieces, index * partBytes, options);
+        writing.set(index, write);
+        await write;
+        writing.delete(index);
+      });
       ledger.record(index, sizeBytes, undefined);
       writeBack.add(sizeBytes);
     },
