@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { errorCodes } from "../src/common/error-codes.ts";
+import { allRules } from "../src/manifest/lint/all-rules.ts";
 import { createProgram } from "../src/cli/program.ts";
 
 /** The generated pages of docs/reference: path and text. `test/reference.test.ts` checks that they are up to date. */
@@ -8,6 +9,7 @@ export async function referencePages(): Promise<ReadonlyMap<string, string>> {
   return new Map([
     ["docs/reference/error-codes.md", await errorCodePage()],
     ["docs/reference/command-line.md", commandLinePage()],
+    ["docs/reference/lint-rules.md", await lintRulePage()],
   ]);
 }
 
@@ -49,4 +51,20 @@ function commandLinePage(): string {
   };
   visit(createProgram(new AbortController().signal), "tidemark");
   return `# Command line\n\nGenerated from \`--help\`.\n\n${sections.join("\n")}`;
+}
+
+async function lintRulePage(): Promise<string> {
+  const sections = await Promise.all(
+    allRules.map(async ({ id, severity, summary, explanation }) => {
+      const example = async (name: string): Promise<string> =>
+        `\`\`\`yaml\n${await readFile(new URL(`../test/lint/${id}/${name}.yaml`, import.meta.url), "utf8")}\`\`\`\n`;
+      return `## ${id}\n\n**${severity}**: ${summary}.\n\n${explanation}\n\nSo it is found in\n\n${await example("bad")}\nand not in\n\n${await example("good")}`;
+    }),
+  );
+  return `# Lint rules
+
+Generated from \`src/manifest/lint/rules/\` and the examples in \`test/lint/\`, which a test runs. [Linting](../lint.md) says how to use
+them.
+
+${sections.join("\n")}`;
 }

@@ -31,6 +31,7 @@ export function createProgram(signal: AbortSignal): Command {
   addAgentCommands(program, signal);
   addBaseCommands(program.command("base").description("base backups, directly"), signal);
   addRestoreCommand(program, signal);
+  addManifestCommands(program);
   for (const command of program.commands) for (const at of [command, ...command.commands]) at.exitOverride();
   return program;
 }
@@ -235,6 +236,33 @@ function addRestoreCommand(program: Command, signal: AbortSignal): void {
     ],
     ["only look", "tidemark restore /srv/restored --to-latest --dry-run --config /etc/tidemark.yaml"],
   ]);
+}
+
+function addManifestCommands(program: Command): void {
+  const lint = program
+    .command("lint")
+    .description("say what CloudNativePG manifests really do, and what they meant")
+    .option("-f, --file <path>", "a file, a directory, or - for standard input; repeatable", collect)
+    .option("--fix", "write corrected manifests (comments and order are kept)")
+    .option("--ignore <rule>", "leave a rule out; repeatable", collect)
+    .option("--warnings-as-errors", "fail on warnings too")
+    .option("--rules", "list all rules, then stop")
+    .option("--explain <rule>", "what a rule is about, then stop")
+    .addOption(new Option("-o, --output <format>", "text, json or sarif").default("text"))
+    .action(async (options) => (await import("./commands/lint.ts")).run(options));
+  addExamples(lint, [
+    ["a directory of manifests", "tidemark lint -f manifests/"],
+    ["correct what can be corrected", "tidemark lint -f manifests/ --fix"],
+    ["what a rule is about", "tidemark lint --explain five-field-schedule"],
+    ["in CI", "tidemark lint -f manifests/ -o sarif"],
+  ]);
+
+  const schema = program
+    .command("schema")
+    .argument("[kind]", "Cluster, ObjectStore, Backup … (default: all)")
+    .description("print the JSON Schema of manifests, for editors")
+    .action(async (kind: string | undefined) => (await import("./commands/schema.ts")).run(kind));
+  addExamples(schema, [["for one kind", "tidemark schema Cluster"]]);
 }
 
 function packageVersion(): string {

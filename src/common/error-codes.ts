@@ -75,6 +75,8 @@ export const errorCodes = {
   "agent-unreachable": { exit: 55, retryable: true, owner: "environment" },
   /** Another Tidemark process holds the lock. */
   locked: { exit: 56, retryable: true, owner: "operator" },
+  /** The manifests have mistakes with which they must not be applied; `tidemark lint` says which. */
+  manifest: { exit: 57, retryable: false, owner: "operator" },
 } as const satisfies Record<string, ErrorCodeFacts>;
 
 export type ErrorCode = keyof typeof errorCodes;

@@ -1,0 +1,414 @@
+import { parseTargetTime } from "../../../postgres/recovery-settings-time.ts";
+import { formatPath, isRecord, valueAt, type FieldPath, type ManifestObject } from "../../manifest-object.ts";
+import {
+  destinationPathOf,
+  destinationsOf,
+  externalClustersOf,
+  placeOf,
+  pluginEntries,
+  type ExternalCluster,
+  type StoreUse,
+} from "../cluster-stores.ts";
+import { nearest } from "../../nearest.ts";
+import type { Finding, ObjectEdit, Rule } from "../rule.ts";
+import { isSetAt, namespaceOf, recordAt, textAt, type World } from "../world.ts";
+import { recoveryTargetFields } from "./plugins.ts";
+
+/** Recovery: from where, to which moment, and where the restored cluster writes. */
+
+const recoveryPath = ["spec", "bootstrap", "recovery"] as const;
+const targetPath = [...recoveryPath, "recoveryTarget"] as const;
+
+/** At most one of these. */
+const exclusiveTargets = ["targetTime", "targetXID", "targetLSN", "targetName", "targetImmediate"];
+
+function recovering(world: World): readonly ManifestObject[] {
+  return world.clusters.filter((cluster) => recordAt(cluster, ...recoveryPath) !== undefined);
+}
+
+const misplacedTarget: Rule = {
+  id: "misplaced-recovery-target",
+  severity: "error",
+  summary: "a recovery target where nobody reads it",
+  explanation:
+    "A target time in the parameters of a plugin, or directly below `recovery`, is ignored: the cluster is recovered to the end of the archive, with the accident in it. That it looked right once was luck: the segment with the last rows had not been archived yet. The place is `bootstrap.recovery.recoveryTarget`.",
+  *check(world) {
+    for (const object of world.clusters) {
+      const source = textAt(object, ...recoveryPath, "source");
+      const places = [
+        { path: recoveryPath as FieldPath, isMeant: true },
+        ...pluginEntries(object).map(({ path }) => ({
+          path: [...path, "parameters"],
+          isMeant: path[1] === "externalClusters" && textAt(object, ...path.slice(0, -1), "name") === source,
+        })),
+      ];
+      for (const { path, isMeant } of places) {
+        const holder = valueAt(object.value, path);
+        if (!isRecord(holder)) continue;
+        for (const field of recoveryTargetFields) {
+          if (holder[field] === undefined) continue;
+          const from = [...path, field];
+          yield {
+            object,
+            path: from,
+            message: `"${formatPath(from)}" is not read by anybody${exclusiveTargets.includes(field) ? ": recovery goes to the end of the archive" : ""}`,
+            hint: `It belongs to ${formatPath([...targetPath, field])}.`,
+            ...(isMeant ? moveToTarget(object, from, field) : {}),
+          };
+        }
+      }
+    }
+  },
+};
+
+function moveToTarget(object: ManifestObject, from: FieldPath, field: string): Pick<Finding, "fix"> {
+  const target = recordAt(object, ...targetPath) ?? {};
+  const isTaken = target[field] !== undefined;
+  const isExclusive = exclusiveTargets.includes(field);
+  if (!isSetAt(object, ...recoveryPath) || isTaken) return {};
+  if (isExclusive && exclusiveTargets.some((other) => target[other] !== undefined)) return {};
+  const to = [...targetPath, field];
+  const text = textAt(object, ...from);
+  // Parameters are texts; these two fields are not.
+  const isFlag = field === "targetImmediate" || field === "exclusive";
+  if (isFlag && text !== undefined && text !== "true" && text !== "false") return {};
+  const value = isFlag && text !== undefined ? { value: text === "true" } : {};
+  return {
+    fix: { title: `move it to ${formatPath(to)}`, edits: [{ kind: "move", object, from, to, ...value }] },
+  };
+}
+
+const withoutZone: Rule = {
+  id: "target-without-zone",
+  severity: "warning",
+  summary: "a target time without a zone",
+  explanation:
+    "CloudNativePG picks the backup as if a time without a zone were UTC, and passes the text on to PostgreSQL, which reads it in the server's TimeZone: two moments, unless that is UTC. Here it is read as UTC. Write the offset.",
+  *check(world) {
+    for (const object of recovering(world)) {
+      const path = [...targetPath, "targetTime"];
+      const text = textAt(object, ...path);
+      const time = text === undefined ? undefined : readTime(text);
+      if (text === undefined || time === undefined) continue;
+      if (time.hadZone) {
+        if (isKnownForm(text)) continue;
+        yield {
+          object,
+          path,
+          message: `"${text}" is ${time.canonical}, in a form that CloudNativePG refuses`,
+          fix: {
+            title: `write ${time.canonical}`,
+            edits: [{ kind: "set", object, path, value: time.canonical }],
+          },
+        };
+        continue;
+      }
+      const value = `${text.trim()}+00:00`;
+      yield {
+        object,
+        path,
+        message: `"${text}" has no zone: it is taken as ${time.canonical}`,
+        fix: { title: `write ${value}`, edits: [{ kind: "set", object, path, value }] },
+      };
+    }
+  },
+};
+
+/** PostgreSQL's, with an offset behind it, or RFC 3339. */
+function isKnownForm(text: string): boolean {
+  return /^\S+ [\d:.]+[+-]\d{2}(:\d{2})?$/.test(text) || /^\S+T[\d:.]+(Z|[+-]\d{2}:\d{2})$/.test(text);
+}
+
+function readTime(text: string): ReturnType<typeof parseTargetTime> | undefined {
+  try {
+    return parseTargetTime(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Each with what CloudNativePG says of a wrong one. */
+const forms: Readonly<Record<string, (text: string) => string | undefined>> = {
+  targetTime: (text) =>
+    readTime(text) === undefined ? `"${text}" is not a time; write 2026-01-15T14:30:00Z` : undefined,
+  targetXID: (text) =>
+    /^\d+$/.test(text) && Number(text) < 2 ** 32
+      ? undefined
+      : "recovery target xid must be a non-negative 32-bit integer",
+  targetLSN: (text) =>
+    /^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/i.test(text) ? undefined : `"${text}" is not an LSN such as 0/3000060`,
+  targetName: (text) =>
+    Buffer.byteLength(text) >= 64
+      ? "recovery target name must be shorter than 64 bytes"
+      : /\p{Cc}/u.test(text)
+        ? "recovery target name must not contain ASCII control characters"
+        : undefined,
+  targetTLI: (text) =>
+    text === "" || text === "latest" || /^[1-9]\d*$/.test(text)
+      ? undefined
+      : "recovery target timeline can be set to 'latest' or a positive integer",
+};
+
+const badTarget: Rule = {
+  id: "bad-recovery-target",
+  severity: "error",
+  summary: "a recovery target that cannot be meant",
+  explanation:
+    "At most one of targetTime, targetXID, targetLSN, targetName and targetImmediate may be given (a targetImmediate of false counts). A time is PostgreSQL's (`2026-01-15 14:30:00+00`) or RFC 3339; `now`, epoch numbers and names of zones are not accepted. With targetXID, targetName and targetImmediate nothing says which base backup to take, so CloudNativePG wants backupID with them.",
+  *check(world) {
+    for (const object of recovering(world)) {
+      const target = recordAt(object, ...targetPath) ?? {};
+      const given = exclusiveTargets.filter(
+        (field) => target[field] !== undefined && target[field] !== null && target[field] !== "",
+      );
+      if (given.length > 1) {
+        yield {
+          object,
+          path: [...targetPath, given[1] ?? ""],
+          message: `recovery target options are mutually exclusive: ${given.join(", ")}`,
+        };
+      }
+      for (const [field, problemOf] of Object.entries(forms)) {
+        const text = target[field];
+        const problem = typeof text === "string" ? problemOf(text) : undefined;
+        if (problem !== undefined) yield { object, path: [...targetPath, field], message: problem };
+      }
+      const needsId = given.filter((field) => ["targetXID", "targetName", "targetImmediate"].includes(field));
+      const [first] = needsId;
+      if (
+        first !== undefined &&
+        target["backupID"] === undefined &&
+        !isSetAt(object, ...recoveryPath, "backup")
+      ) {
+        yield {
+          object,
+          path: [...targetPath, first],
+          severity: "warning",
+          message: `CloudNativePG wants backupID with ${first}: "BackupID is missing"`,
+          hint: "Here the newest backup from which the target can be reached is looked for.",
+        };
+      }
+    }
+  },
+};
+
+const sourceIsBackup: Rule = {
+  id: "recovery-source-is-backup",
+  severity: "error",
+  summary: "a source that is the name of a Backup",
+  explanation:
+    '`recovery.source` names an entry of externalClusters. A Backup is named in `recovery.backup.name`, and then there is no source: CloudNativePG refuses it ("External cluster … not found").',
+  *check(world) {
+    for (const object of recovering(world)) {
+      const path = [...recoveryPath, "source"];
+      const source = textAt(object, ...path);
+      if (source === undefined) continue;
+      if (externalClustersOf(world, object).some(({ name }) => name === source)) continue;
+      const isNamed = source === textAt(object, ...recoveryPath, "backup", "name");
+      const isBackup = world.find("Backup", namespaceOf(object), source) !== undefined;
+      if (!isNamed && !isBackup) continue;
+      const edits: ObjectEdit[] = [{ kind: "remove", object, path }];
+      if (!isNamed) {
+        edits.push({ kind: "set", object, path: [...recoveryPath, "backup", "name"], value: source });
+      }
+      yield {
+        object,
+        path,
+        message: `"${source}" is a Backup, not an external cluster`,
+        hint: isNamed ? "Leave source out: backup.name is enough." : "Write it as backup.name.",
+        ...(isNamed || !isByPlugin(world, object, source)
+          ? { fix: { title: isNamed ? "remove source" : "write it as backup.name", edits } }
+          : {}),
+      };
+    }
+  },
+};
+
+/** Whether a Backup was taken, or would be, by a plugin. */
+function isByPlugin(world: World, object: ManifestObject, name: string): boolean {
+  const backup = world.find("Backup", namespaceOf(object), name);
+  if (backup === undefined) return false;
+  const method = textAt(backup, "spec", "method");
+  const cluster = world.find("Cluster", namespaceOf(backup), textAt(backup, "spec", "cluster", "name") ?? "");
+  const hasInTree = cluster !== undefined && isSetAt(cluster, "spec", "backup", "barmanObjectStore");
+  return method === "plugin" || (method === undefined && cluster !== undefined && !hasInTree);
+}
+
+const backupOfPlugin: Rule = {
+  id: "recovery-from-plugin-backup",
+  severity: "warning",
+  summary: "recovery from a Backup that the plugin took",
+  explanation:
+    "`recovery.backup` works for in-tree backups only: CloudNativePG cannot recover from a Backup object of the plugin (cloudnative-pg#7989). There, name the store in externalClusters, with the serverName, and that entry in `recovery.source`; `recoveryTarget.backupID` picks the backup. Here both work.",
+  *check(world) {
+    for (const object of recovering(world)) {
+      const path = [...recoveryPath, "backup", "name"];
+      const name = textAt(object, ...path);
+      if (name === undefined || !isByPlugin(world, object, name)) continue;
+      yield {
+        object,
+        path,
+        message: `Backup "${name}" is the plugin's: CloudNativePG cannot recover from it`,
+        hint: "Restore through externalClusters and source instead; recoveryTarget.backupID picks the backup.",
+      };
+    }
+  },
+};
+
+const backupAndSource: Rule = {
+  id: "backup-and-source",
+  severity: "error",
+  summary: "a Backup and a source together",
+  explanation:
+    "`recovery.backup` and `recovery.source` are documented as exclusive, and not refused: with a plugin in the source that one wins, otherwise the Backup. Say which is meant.",
+  *check(world) {
+    for (const object of recovering(world)) {
+      const source = textAt(object, ...recoveryPath, "source");
+      if (source === undefined || !isSetAt(object, ...recoveryPath, "backup")) continue;
+      const external = externalClustersOf(world, object).find(({ name }) => name === source);
+      if (external === undefined) continue;
+      yield {
+        object,
+        path: [...recoveryPath, "source"],
+        message: `backup and source are both given: CloudNativePG takes ${external.use?.via === "plugin" ? "the source" : "the Backup"}`,
+        hint: "Leave one of them out.",
+      };
+    }
+  },
+};
+
+const backupNamespace: Rule = {
+  id: "backup-namespace",
+  severity: "error",
+  summary: "a Backup of another namespace",
+  explanation:
+    "`recovery.backup` has no namespace: the field is removed without a word, the Backup is looked for in the new cluster's namespace, and the cluster waits for ever. To restore into another namespace, name the store in externalClusters, with the serverName of the original, and that entry in `recovery.source`.",
+  *check(world) {
+    for (const object of recovering(world)) {
+      const path = [...recoveryPath, "backup", "namespace"];
+      const namespace = valueAt(object.value, path);
+      if (namespace === undefined) continue;
+      const isOwn = namespace === namespaceOf(object);
+      yield {
+        object,
+        path,
+        message: isOwn
+          ? "recovery.backup has no namespace"
+          : `recovery.backup has no namespace: the Backup would be looked for in "${namespaceOf(object)}"`,
+        hint: isOwn
+          ? "Leave it out: it is the cluster's own namespace anyway."
+          : "Restore through externalClusters and source instead, with the serverName of the original cluster.",
+        ...(isOwn ? { fix: { title: "remove it", edits: [{ kind: "remove", object, path }] } } : {}),
+      };
+    }
+  },
+};
+
+const missingServerName: Rule = {
+  id: "missing-server-name",
+  severity: "error",
+  summary: "a source without the name that its data has",
+  explanation:
+    "Data of a server lie below its name. In externalClusters the default is the new cluster's name with the plugin, and the entry's name in-tree; hardly ever is that the name of the original, and then there is \"no target backup found\". Write serverName: the name of the cluster that the data comes from, unless it was given another one.",
+  *check(world) {
+    for (const object of world.clusters) {
+      const sources = [
+        textAt(object, ...recoveryPath, "source"),
+        textAt(object, "spec", "replica", "source"),
+      ];
+      for (const external of externalClustersOf(world, object)) {
+        const { use } = external;
+        const writers = writersTo(world, object, external);
+        if (use === undefined || writers.includes(use.serverName)) continue;
+        if (!use.isServerNameGiven) {
+          const isUsed = sources.includes(external.name);
+          yield { ...withoutServerName(object, external, use, writers, isUsed) };
+        } else if (writers.length > 0) {
+          const near = nearest(use.serverName, writers);
+          yield {
+            object,
+            path: use.path,
+            severity: "warning",
+            message: `source "${external.name}" is read below "${use.serverName}", where no cluster of these manifests writes`,
+            hint: `They write ${writers.map((name) => `"${name}"`).join(", ")} there.${near === undefined ? "" : ` Did you mean "${near}"?`}`,
+          };
+        }
+      }
+    }
+  },
+};
+
+function withoutServerName(
+  object: ManifestObject,
+  external: ExternalCluster,
+  use: StoreUse,
+  writers: readonly string[],
+  isUsed: boolean,
+): Finding {
+  const path = use.via === "plugin" ? [...use.path, "parameters", "serverName"] : [...use.path, "serverName"];
+  const [only] = writers;
+  return {
+    object,
+    path: use.path,
+    severity: writers.length > 0 && isUsed ? "error" : "warning",
+    message: `source "${external.name}" has no serverName, so data is looked for below "${use.serverName}"`,
+    hint:
+      writers.length === 0
+        ? `Write ${formatPath(path)}: the name of the cluster that the data comes from.`
+        : `At ${destinationPathOf(use) ?? "this place"} these manifests write ${writers.map((name) => `"${name}"`).join(", ")}.`,
+    ...(writers.length === 1 && only !== undefined
+      ? { fix: { title: `write serverName: ${only}`, edits: [{ kind: "set", object, path, value: only }] } }
+      : {}),
+  };
+}
+
+/** Names under which other clusters of these manifests write to the same place. */
+function writersTo(world: World, cluster: ManifestObject, { use }: ExternalCluster): readonly string[] {
+  const place = use && placeOf(use);
+  if (place === undefined) return [];
+  // A cluster may name its own store as the source of another one to come.
+  const isRestored = isSetAt(cluster, ...recoveryPath);
+  const names = world.clusters
+    .filter((other) => other !== cluster || !isRestored)
+    .flatMap((other) => destinationsOf(world, other))
+    .filter((destination) => placeOf(destination) === place)
+    .map(({ serverName }) => serverName);
+  return [...new Set(names)];
+}
+
+const intoOrigin: Rule = {
+  id: "restores-into-origin",
+  severity: "error",
+  summary: "a restored cluster that would write into its origin's archive",
+  explanation:
+    'A restored cluster begins a timeline of its own. If it archives below the same path and server name as the one it was restored from, the two write into one archive. CloudNativePG refuses to start it because the archive is not empty ("Expected empty archive"). Give it another serverName, or leave that to its own name.',
+  *check(world) {
+    for (const object of recovering(world)) {
+      const source = textAt(object, ...recoveryPath, "source");
+      const use = externalClustersOf(world, object).find(({ name }) => name === source)?.use;
+      const place = use && placeOf(use);
+      if (use === undefined || place === undefined) continue;
+      for (const destination of destinationsOf(world, object)) {
+        if (placeOf(destination) !== place || destination.serverName !== use.serverName) continue;
+        yield {
+          object,
+          path: destination.path,
+          message: `it is restored from server "${use.serverName}" at ${destinationPathOf(use) ?? "a place"}, and would archive to the same`,
+          hint: "Give the restored cluster another serverName in its own plugin parameters.",
+        };
+      }
+    }
+  },
+};
+
+export const recoveryRules: readonly Rule[] = [
+  misplacedTarget,
+  withoutZone,
+  badTarget,
+  sourceIsBackup,
+  backupOfPlugin,
+  backupAndSource,
+  backupNamespace,
+  missingServerName,
+  intoOrigin,
+];
