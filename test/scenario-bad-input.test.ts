@@ -103,6 +103,9 @@ test("commands, flags and arguments that do not exist or are missing are named, 
       base                           base backups, directly
       restore [options] <directory>  restore a server to a chosen moment, from the
                                      repository alone
+      lint [options]                 say what CloudNativePG manifests really do, and
+                                     what they meant
+      schema [kind]                  print the JSON Schema of manifests, for editors
       help [command]                 display help for command
     tidemark: no command is given
     hint: See "tidemark --help".
