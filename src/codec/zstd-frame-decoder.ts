@@ -24,7 +24,8 @@ export class ZstdFrameDecoder implements Disposable {
   /** `concurrency` frames are decoded at a time, of all sources together. */
   constructor({ concurrency = availableParallelism() + 1 }: { readonly concurrency?: number } = {}) {
     this.#workers = new StreamWorkers(concurrency, () => new ZstdDecompress(decoderStreamOptions));
-    this.#ahead = concurrency;
+    // Those that are done wait for the reader while the others are decoded.
+    this.#ahead = 2 * concurrency;
   }
 
   /**

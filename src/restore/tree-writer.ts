@@ -220,8 +220,8 @@ const smallFileBytes = 256 * kib;
  * of a restore, it would first be idle and then be waited for. (That sync makes durable what is left.)
  */
 const syncStepBytes = 32 * mib;
-/** Of pieces of up to 1 MiB: enough to keep the next one coming while one is written. */
-const writesInFlight = 4;
+/** Of pieces of up to 1 MiB: enough to keep the next ones coming while some are written. */
+const writesInFlight = 8;
 
 function openNew(full: string, flags: number, replace: boolean): number {
   try {
