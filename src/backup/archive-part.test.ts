@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { codecNamed } from "../codec/codecs.ts";
 import { createEncoder } from "../codec/encode.ts";
 import { through } from "../codec/testing/streams.ts";
+import { GzipChunkEncoder } from "../codec/gzip-chunk-encoder.ts";
 import { ZstdFrameEncoder } from "../codec/zstd-frame-encoder.ts";
 import { systemClock } from "../common/clock.ts";
 import { silentLog } from "../common/log.ts";
@@ -16,7 +17,7 @@ import { openFileStore } from "../storage/file/file-store.ts";
 import { ArchivePart } from "./archive-part.ts";
 import { copyFile } from "./copy-file.ts";
 import { LaneBuffers } from "./lane-buffers.ts";
-import { frameEncoder, type PartEncoder, plainEncoder, streamEncoder } from "./part-encoder.ts";
+import { chunkedEncoder, type PartEncoder, plainEncoder, streamEncoder } from "./part-encoder.ts";
 import { PartUpload } from "./part-upload.ts";
 import { Progress } from "./progress.ts";
 import { planUpload } from "./upload-plan.ts";
@@ -44,7 +45,13 @@ function openPart(codec: string, partBytes = 100_000): ArchivePart {
 
 function openEncoder(codec: string, upload: PartUpload): PartEncoder {
   if (codec === "none") return plainEncoder(upload);
-  if (codec === "zstd") return frameEncoder(new ZstdFrameEncoder(), upload, signal);
+  if (codec === "gzip") return chunkedEncoder(new GzipChunkEncoder().startMember(), upload, signal);
+  if (codec === "zstd") {
+    const frames = new ZstdFrameEncoder();
+    const nothing = new Uint8Array(0);
+    const encode = async (chunk: Uint8Array) => frames.encode(chunk);
+    return chunkedEncoder({ head: nothing, encode, tail: nothing }, upload, signal);
+  }
   return streamEncoder(createEncoder(codecNamed(codec)), upload, signal);
 }
 

@@ -2,7 +2,6 @@ import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { throwIfAborted } from "../common/abort.ts";
 import { releaseChunk } from "../common/release-chunk.ts";
-import type { ZstdFrameEncoder } from "../codec/zstd-frame-encoder.ts";
 import type { PartUpload } from "./part-upload.ts";
 
 /** Takes the bytes of a part in order, and passes on to its upload what is stored of them. */
@@ -29,19 +28,34 @@ export function plainEncoder(upload: PartUpload): PartEncoder {
   };
 }
 
-/** Frames are compressed several at a time, and passed on one after the other. */
-export function frameEncoder(frames: ZstdFrameEncoder, upload: PartUpload, signal: AbortSignal): PartEncoder {
-  let last = Promise.resolve();
+/** A compressed object whose chunks are compressed at the same time, each by itself. */
+export interface ChunkedEncoding {
+  /** What stands before all chunks. */
+  readonly head: Uint8Array;
+  /** Called in the order of the chunks. A chunk is done with when this settles. */
+  encode(chunk: Uint8Array): Promise<readonly Uint8Array[]>;
+  /** What stands behind all chunks; asked for when all have been encoded. */
+  readonly tail: Uint8Array;
+}
+
+/** Chunks are compressed several at a time, and passed on one after the other. */
+export function chunkedEncoder(
+  encoding: ChunkedEncoding,
+  upload: PartUpload,
+  signal: AbortSignal,
+): PartEncoder {
+  let last = upload.write(encoding.head);
+  last.catch(() => undefined);
   return {
     write: async (bytes) => {
       throwIfAborted(signal);
-      const frame = frames.encode(bytes);
+      const chunk = encoding.encode(bytes);
       const before = last;
       last = (async () => {
         // Both to their ends, so that nothing reads the bytes any more when this settles.
-        await Promise.allSettled([before, frame]);
+        await Promise.allSettled([before, chunk]);
         await before;
-        for (const piece of await frame) {
+        for (const piece of await chunk) {
           await upload.write(piece);
           releaseChunk(piece);
         }
@@ -49,7 +63,10 @@ export function frameEncoder(frames: ZstdFrameEncoder, upload: PartUpload, signa
       last.catch(() => undefined);
       return last;
     },
-    end: async () => last,
+    end: async () => {
+      await last;
+      await upload.write(encoding.tail);
+    },
     abort: async () => void (await Promise.allSettled([last])),
   };
 }

@@ -1,6 +1,7 @@
 import { codecNamed } from "../codec/codecs.ts";
 import type { CodecName } from "../codec/codec.ts";
 import { createEncoder } from "../codec/encode.ts";
+import { GzipChunkEncoder } from "../codec/gzip-chunk-encoder.ts";
 import { frameContentBytes, ZstdFrameEncoder } from "../codec/zstd-frame-encoder.ts";
 import type { BackupId } from "../repository/backup-id.ts";
 import type { BackupPart } from "../repository/backup-manifest.ts";
@@ -8,7 +9,13 @@ import { archivePartKey, type ArchiveName } from "../repository/keys.ts";
 import type { Repository } from "../repository/repository.ts";
 import { ArchivePart } from "./archive-part.ts";
 import type { LaneBuffers } from "./lane-buffers.ts";
-import { frameEncoder, plainEncoder, streamEncoder, type PartEncoder } from "./part-encoder.ts";
+import {
+  chunkedEncoder,
+  plainEncoder,
+  streamEncoder,
+  type ChunkedEncoding,
+  type PartEncoder,
+} from "./part-encoder.ts";
 import { PartUpload } from "./part-upload.ts";
 import { planUpload } from "./upload-plan.ts";
 
@@ -41,6 +48,7 @@ export class PartWriter implements Disposable {
   readonly #finished: FinishedPart[] = [];
   /** Shared by all parts. */
   #frames: ZstdFrameEncoder | undefined;
+  #gzip: GzipChunkEncoder | undefined;
 
   constructor(options: PartWriterOptions) {
     this.#options = options;
@@ -81,15 +89,20 @@ export class PartWriter implements Disposable {
     const { codec, level, signal } = this.#options;
     const options = level === undefined ? {} : { level };
     if (codec === "none") return plainEncoder(upload);
+    if (codec === "gzip") {
+      this.#gzip ??= new GzipChunkEncoder(options);
+      return chunkedEncoder(this.#gzip.startMember(), upload, signal);
+    }
     if (codec !== "zstd") return streamEncoder(createEncoder(codecNamed(codec), options), upload, signal);
     // The window takes in a whole frame: libzstd then never has to match across the seam of its ring buffer.
     this.#frames ??= new ZstdFrameEncoder({ ...options, windowLog: Math.log2(frameContentBytes) });
-    return frameEncoder(this.#frames, upload, signal);
+    return chunkedEncoder(framesOf(this.#frames), upload, signal);
   }
 
   /** To be called when every part has been published or aborted. */
   [Symbol.dispose](): void {
     this.#frames?.[Symbol.dispose]();
+    this.#gzip?.[Symbol.dispose]();
   }
 
   /** Makes a part that has ended visible; then every repository has it. */
@@ -101,4 +114,10 @@ export class PartWriter implements Disposable {
     const key = archivePartKey(first.server, this.#options.id, { archive, index, extension });
     this.#finished.push({ name: key.slice(key.lastIndexOf("/") + 1), archive, index, ...stored });
   }
+}
+
+/** Frames need nothing around them. */
+function framesOf(frames: ZstdFrameEncoder): ChunkedEncoding {
+  const nothing = new Uint8Array(0);
+  return { head: nothing, encode: async (chunk) => frames.encode(chunk), tail: nothing };
 }
