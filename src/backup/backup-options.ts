@@ -39,7 +39,7 @@ export interface ResolvedOptions {
 }
 
 /**
- * Each lane holds two slots and up to three upload parts, about 26 MiB; one lane more than cores keeps the cores busy
+ * Each lane holds up to five slots and three upload parts, about 29 MiB; one lane more than cores keeps the cores busy
  * while a lane waits for its store.
  */
 const maxDefaultLanes = 8;

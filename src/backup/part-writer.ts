@@ -24,6 +24,8 @@ export interface PartWriterOptions {
   readonly id: BackupId;
   readonly codec: CodecName;
   readonly level: number | undefined;
+  /** Chunks being compressed at a time, of all parts together. */
+  readonly lanes: number;
   readonly maxPartBytes: number;
   readonly uploadPartBytes: number | undefined;
   readonly signal: AbortSignal;
@@ -86,8 +88,8 @@ export class PartWriter implements Disposable {
   }
 
   #openEncoder(upload: PartUpload): PartEncoder {
-    const { codec, level, signal } = this.#options;
-    const options = level === undefined ? {} : { level };
+    const { codec, level, lanes, signal } = this.#options;
+    const options = { concurrency: lanes, ...(level === undefined ? {} : { level }) };
     if (codec === "none") return plainEncoder(upload);
     if (codec === "gzip") {
       this.#gzip ??= new GzipChunkEncoder(options);

@@ -135,7 +135,7 @@ function addBaseCommands(base: Command, signal: AbortSignal): void {
       "codec of the archives (default: zstd; gzip and none are readable by Barman)",
     )
     .option("--level <number>", "compression level of that codec")
-    .option("--concurrency <number>", "parts compressed at the same time (default: cores + 1)")
+    .option("--concurrency <number>", "parts compressed at the same time (default: cores + 1, at most 8)")
     .option("--max-part-size <size>", "start a new part beyond this size (default: 1GiB)")
     .option("--spread-checkpoint", "let PostgreSQL spread the first checkpoint instead of forcing it at once")
     .option("--spool <dir>", "the agent's spool directory (default: beside the data directory)")
@@ -221,7 +221,7 @@ function addRestoreCommand(program: Command, signal: AbortSignal): void {
       "archive_mode of the restored server: off, so that a copy never writes into its origin's archive, or as it was",
       "off",
     )
-    .option("--concurrency <number>", "parts unpacked at the same time (default: cores + 1)")
+    .option("--concurrency <number>", "parts unpacked at the same time (default: cores + 1, at most 8)")
     .option("--bin-directory <dir>", "where the server programs are")
     .option("--clean", "remove what an unfinished restore left in the directory, then stop")
     .option("-y, --yes", "do not ask before --clean")

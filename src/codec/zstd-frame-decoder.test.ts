@@ -12,7 +12,7 @@ import { zstd } from "./zstd.ts";
 
 const mib = 1_048_576;
 const encoder = new ZstdFrameEncoder();
-const decoder = new ZstdFrameDecoder();
+const decoder = new ZstdFrameDecoder({ concurrency: 3 });
 afterAll(() => {
   encoder[Symbol.dispose]();
   decoder[Symbol.dispose]();

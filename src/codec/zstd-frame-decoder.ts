@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import { pipeline } from "node:stream";
 import { ZstdDecompress } from "node:zlib";
 import { throwIfAborted } from "../common/abort.ts";
@@ -13,6 +12,9 @@ import { zstd } from "./zstd.ts";
 /** A frame of what `ZstdFrameEncoder` writes has hardly more than its content, which it says. */
 const longestFrameBytes = 2 * frameContentBytes;
 
+/** Frames of one source that are decoded or wait for the reader: memory, of a MiB each. */
+const mostAhead = 8;
+
 /**
  * Decodes Zstandard as `zstd.createDecoder` does, but several frames at the same time where they are as small as ours.
  * From the first larger one on (other writers make one for all) it goes on with one decoder.
@@ -22,10 +24,10 @@ export class ZstdFrameDecoder implements Disposable {
   readonly #ahead: number;
 
   /** `concurrency` frames are decoded at a time, of all sources together. */
-  constructor({ concurrency = availableParallelism() + 1 }: { readonly concurrency?: number } = {}) {
+  constructor({ concurrency }: { readonly concurrency: number }) {
     this.#workers = new StreamWorkers(concurrency, () => new ZstdDecompress(decoderStreamOptions));
     // Those that are done wait for the reader while the others are decoded.
-    this.#ahead = 2 * concurrency;
+    this.#ahead = Math.min(2 * concurrency, mostAhead);
   }
 
   /**

@@ -59,6 +59,9 @@ export interface RestoreResult {
   readonly notes: readonly string[];
 }
 
+/** As for a backup: more would cost memory, and compete with whatever else this machine does. */
+const maxDefaultParts = 8;
+
 /**
  * Restores a base backup and sets it up for the planned recovery; the server is not started. Everything that can be known
  * beforehand is checked before anything is written. On failure the directory cannot be started (`marker.ts`) and
@@ -99,7 +102,7 @@ export async function runRestore(options: RestoreOptions): Promise<RestoreResult
     parts: plan.backup.parts,
     writerOf: (archive) => writers.get(archive) ?? missingWriter(archive),
     independentParts: plan.backup.manifest !== undefined,
-    concurrency: options.concurrency ?? availableParallelism() + 1,
+    concurrency: options.concurrency ?? Math.min(availableParallelism() + 1, maxDefaultParts),
     onBytes: report.addBytes,
     signal,
   });

@@ -22,7 +22,7 @@ export interface UnpackOptions {
    * path twice, and the later one counts, so its parts are taken in order.
    */
   readonly independentParts: boolean;
-  /** Parts in flight. */
+  /** Parts in flight, and frames being decoded. */
   readonly concurrency: number;
   /** Told of stored bytes as they are read. */
   readonly onBytes: (bytes: number) => void;
@@ -39,7 +39,7 @@ export async function unpackParts(options: UnpackOptions): Promise<void> {
     : [...Map.groupBy(options.parts, ({ archive }) => archive).values()];
   // The largest first, so that no long one is left for the end.
   const bySize = rows.toSorted((a, b) => sizeOf(b) - sizeOf(a));
-  using frames = new ZstdFrameDecoder();
+  using frames = new ZstdFrameDecoder({ concurrency: options.concurrency });
   await mapConcurrent(
     bySize,
     options.concurrency,
