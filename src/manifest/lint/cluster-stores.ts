@@ -152,3 +152,21 @@ export function destinationPathOf({ configuration }: StoreUse): string | undefin
 function text(value: unknown): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
+
+interface StoreConfiguration {
+  readonly object: ManifestObject;
+  readonly path: FieldPath;
+}
+
+/** Every store's configuration, wherever it stands: in ObjectStores, and in Clusters as destinations and sources. */
+export function configurations(world: World): readonly StoreConfiguration[] {
+  const ofStores = world.stores.map((object) => ({ object, path: ["spec", "configuration"] }));
+  const ofClusters = world.clusters.flatMap((object) => [
+    { object, path: ["spec", "backup", "barmanObjectStore"] as FieldPath },
+    ...listAt(object, "spec", "externalClusters").map((_entry, index) => ({
+      object,
+      path: ["spec", "externalClusters", index, "barmanObjectStore"] as FieldPath,
+    })),
+  ]);
+  return [...ofStores, ...ofClusters].filter(({ object, path }) => recordAt(object, ...path) !== undefined);
+}

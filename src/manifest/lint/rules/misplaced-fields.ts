@@ -1,4 +1,5 @@
 import type { FieldPath, ManifestObject } from "../../manifest-object.ts";
+import { recoveryTargetFields } from "./recovery-target-fields.ts";
 
 /** Fields that nobody knows but that people write, each with a rule of its own that says what was meant. */
 interface MisplacedField {
@@ -34,16 +35,7 @@ const fields: readonly MisplacedField[] = [
     path: ["spec", "bootstrap", "recovery", "backup", "namespace"],
     rule: "backup-namespace",
   },
-  ...[
-    "targetTime",
-    "targetXID",
-    "targetLSN",
-    "targetName",
-    "targetImmediate",
-    "targetTLI",
-    "backupID",
-    "exclusive",
-  ].map((target) => ({
+  ...recoveryTargetFields.map((target) => ({
     kind: "Cluster",
     path: ["spec", "bootstrap", "recovery", target],
     rule: "misplaced-recovery-target",

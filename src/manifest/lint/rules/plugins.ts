@@ -3,22 +3,11 @@ import { nearest } from "../../nearest.ts";
 import { barmanPlugin, ourParameters, pluginEntries } from "../cluster-stores.ts";
 import type { Rule } from "../rule.ts";
 import { listAt } from "../world.ts";
+import { recoveryTargetFields } from "./recovery-target-fields.ts";
 
 /** Plugins of a Cluster and their parameters, which nobody checks. */
 
 const known = ["barmanObjectName", "serverName", ...ourParameters];
-
-/** Fields of recoveryTarget: `misplaced-recovery-target` speaks of these. */
-export const recoveryTargetFields = [
-  "targetTime",
-  "targetXID",
-  "targetLSN",
-  "targetName",
-  "targetImmediate",
-  "targetTLI",
-  "backupID",
-  "exclusive",
-];
 
 const unknownParameter: Rule = {
   id: "unknown-plugin-parameter",
