@@ -35,11 +35,13 @@ export function createFileUpload(parts: FileUploadParts): ObjectUpload {
       ledger.check(index, sizeBytes);
       await attempt(`write part ${index} of`, async () => {
         // One that was given up and still hangs in the system would write when it wakes up, over what is written now.
-        await writing.get(index)?.catch(() => undefined);
-        const write = file.write(pieces, index * partBytes, options);
+        const before = writing.get(index) ?? Promise.resolve();
+        const write = before
+          .catch(() => undefined)
+          .then(async () => file.write(pieces, index * partBytes, options));
         writing.set(index, write);
         await write;
-        writing.delete(index);
+        if (writing.get(index) === write) writing.delete(index);
       });
       ledger.record(index, sizeBytes, undefined);
       writeBack.add(sizeBytes);
