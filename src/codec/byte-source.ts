@@ -32,6 +32,11 @@ export class ByteSource {
     return this.#position;
   }
 
+  /** What is at hand without waiting, to be looked at before it is taken; empty when the next chunk is needed (`fill`). */
+  get available(): Uint8Array {
+    return this.#chunk.subarray(this.#at);
+  }
+
   /** Between 1 and `most` bytes that are at hand without waiting, or undefined when the next chunk is needed (`fill`). */
   takeAvailable(most: number): Uint8Array | undefined {
     const length = Math.min(most, this.#chunk.length - this.#at);

@@ -1,7 +1,9 @@
 import { pipeline } from "node:stream";
 import { ZstdDecompress } from "node:zlib";
 import { throwIfAborted } from "../common/abort.ts";
+import { assert } from "../common/errors.ts";
 import { releaseChunk } from "../common/release-chunk.ts";
+import { ByteSource } from "./byte-source.ts";
 import { decoderStreamOptions } from "./chunk-sizes.ts";
 import { corruptData, nativeDecodeError } from "./corrupt.ts";
 import { StreamWorkers } from "./stream-worker.ts";
@@ -111,29 +113,27 @@ interface LargeFrame {
   readonly pieces: readonly Uint8Array[];
 }
 
-const nothing = new Uint8Array(0);
-
 class FrameCutter {
-  readonly #chunks: AsyncIterator<Uint8Array>;
+  readonly #bytes: ByteSource;
   readonly #frames = new ZstdFrames();
-  #chunk: Uint8Array = nothing;
-  #at = 0;
 
   constructor(source: AsyncIterable<Uint8Array>) {
-    this.#chunks = source[Symbol.asyncIterator]();
+    this.#bytes = new ByteSource(source, "zstd");
   }
 
   /** The next frame; undefined at the end of the source, which throws `object-corrupt` unless it may end there. */
   async next(): Promise<SmallFrame | LargeFrame | undefined> {
     const pieces: Uint8Array[] = [];
     for (let bytes = 0; bytes <= longestFrameBytes;) {
-      if (!(await this.#fill())) {
+      if (!(await this.#bytes.fill())) {
         this.#frames.assertComplete();
         return undefined;
       }
-      const end = this.#frames.frameEnd(this.#chunk, this.#at);
-      bytes += end - this.#at;
-      pieces.push(this.#take(end));
+      const length = this.#frames.frameEnd(this.#bytes.available, 0);
+      const piece = this.#bytes.takeAvailable(length);
+      assert(piece?.length === length, "what was looked at can be taken");
+      pieces.push(piece);
+      bytes += length;
       if (!this.#frames.isBetween) continue;
       const { contentBytes } = this.#frames;
       if (contentBytes === undefined || contentBytes > frameContentBytes) break;
@@ -144,32 +144,14 @@ class FrameCutter {
 
   /** Everything behind what `next` has given. */
   async *rest(): AsyncGenerator<Uint8Array, void, undefined> {
-    while (await this.#fill()) yield this.#take(this.#chunk.length);
-  }
-
-  #take(end: number): Uint8Array {
-    const view = this.#chunk.subarray(this.#at, end);
-    this.#at = end;
-    if (end === this.#chunk.length) {
-      // All of it is given away: it may be empty the next time we look.
-      this.#chunk = nothing;
-      this.#at = 0;
+    while (await this.#bytes.fill()) {
+      const piece = this.#bytes.takeAvailable(Number.MAX_SAFE_INTEGER);
+      if (piece !== undefined) yield piece;
     }
-    return view;
-  }
-
-  async #fill(): Promise<boolean> {
-    while (this.#at === this.#chunk.length) {
-      const next = await this.#chunks.next();
-      if (next.done === true) return false;
-      this.#chunk = next.value;
-      this.#at = 0;
-    }
-    return true;
   }
 
   async close(): Promise<void> {
-    await this.#chunks.return?.();
+    await this.#bytes.close();
   }
 }
 
