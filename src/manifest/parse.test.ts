@@ -93,3 +93,19 @@ test.each([
   expect(objects).toEqual([]);
   expect(problems).toEqual([expect.objectContaining({ message: expect.stringMatching(message) })]);
 });
+
+test("what is said of a text that cannot be read holds nothing of it", () => {
+  const head = "apiVersion: v1\nkind: Secret\nstringData:\n";
+  for (const rest of [
+    "  a: b\n hunter2\n",
+    '  a: "hunter2\n',
+    "  a: %hunter2\n",
+    "  a: 'x' hunter2\n",
+    "}hunter2\n",
+  ]) {
+    const { problems } = parse(head + rest);
+
+    expect(problems.length).toBeGreaterThan(0);
+    expect(JSON.stringify(problems)).not.toContain("hunter2");
+  }
+});

@@ -89,7 +89,7 @@ function problemOf(
   document: Document.Parsed,
 ): { readonly offset: number; readonly message: string } | undefined {
   const [error] = document.errors;
-  if (error !== undefined) return { offset: error.pos[0], message: firstLine(error.message) };
+  if (error !== undefined) return { offset: error.pos[0], message: inBrief(error.message) };
   const cycle = cyclicAlias(document);
   if (cycle !== undefined) return { offset: cycle, message: "an alias that contains itself" };
   try {
@@ -98,7 +98,7 @@ function problemOf(
   } catch (cause) {
     return {
       offset: document.range[0],
-      message: firstLine(cause instanceof Error ? cause.message : String(cause)),
+      message: inBrief(cause instanceof Error ? cause.message : String(cause)),
     };
   }
 }
@@ -164,6 +164,7 @@ function text(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;
 }
 
-function firstLine(message: string): string {
-  return message.split("\n")[0] ?? message;
+/** Without the text that the parser stumbled over: it may be binary, endless, or a password. */
+function inBrief(message: string): string {
+  return (message.split("\n")[0] ?? message).replace(/:? ["'`].*$/, "");
 }
