@@ -98,10 +98,7 @@ async function onMainCluster(bench: Bench, binaries: Binaries): Promise<void> {
 
   if (only.has("agent")) await runIdleAgent(bench, cluster);
   const kept: Kept = only.has("backup")
-    ? await runBackups(bench, cluster, "backup", {
-        keep: only.has("restore"),
-        repeats: bench.options.repeats,
-      })
+    ? await runBackups(bench, cluster, "backup", { keep: only.has("restore") })
     : new Map();
   await using _kept = { [Symbol.asyncDispose]: () => disposeKept(kept) };
   if (only.has("restore")) await completeKept(bench, cluster, kept);
@@ -146,10 +143,7 @@ async function onManyTables(bench: Bench, binaries: Binaries): Promise<void> {
   await using cluster = await createCluster(`${bench.workspace.directory}/tables`, binaries);
   await loadTables(cluster, bench.options.sizes.tables);
   await restartForMeasuring(bench, cluster);
-  await runBackups(bench, cluster, "tables", {
-    keep: false,
-    repeats: Math.min(bench.options.repeats, bench.options.sizes.longRepeats),
-  });
+  await runBackups(bench, cluster, "tables", { keep: false });
 }
 
 async function disposeKept(kept: Kept): Promise<void> {

@@ -13,8 +13,6 @@ export interface Sizes {
   /** Segments that a restored server replays, half easy and half hard. */
   readonly replay: number;
   readonly tables: number;
-  /** Readings of what takes longest (the largest burst, many tables), however many `--repeats` asks for. */
-  readonly longRepeats: number;
   /** Segments per latency trial. */
   readonly latencySegments: number;
   /** Barman's own share, since it needs a second per segment: its rates are per segment, and the page says so. */
@@ -22,7 +20,6 @@ export interface Sizes {
     readonly burst: number;
     readonly replay: number;
     readonly latencySegments: number;
-    readonly repeats: number;
   };
 }
 
@@ -49,9 +46,8 @@ const full: Sizes = {
   bursts: [64, 256],
   replay: 200,
   tables: 10_000,
-  longRepeats: 3,
   latencySegments: 5,
-  slow: { burst: 8, replay: 20, latencySegments: 3, repeats: 2 },
+  slow: { burst: 8, replay: 20, latencySegments: 3 },
 };
 
 const quick: Sizes = {
@@ -59,9 +55,8 @@ const quick: Sizes = {
   bursts: [8, 24],
   replay: 16,
   tables: 500,
-  longRepeats: 1,
   latencySegments: 2,
-  slow: { burst: 2, replay: 4, latencySegments: 1, repeats: 1 },
+  slow: { burst: 2, replay: 4, latencySegments: 1 },
 };
 
 export const usage = `npm run bench -- [options]

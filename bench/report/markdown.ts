@@ -42,7 +42,7 @@ function facts({ machine, repeats, minutes, startedAt, quick }: Results): string
   const unmeasured = machine.controlGroup
     ? ""
     : " CPU time and memory are missing: this run could not make control groups.";
-  return `${warning}${startedAt.slice(0, 10)}, in ${minutes.toFixed(0)} minutes; ${machine.cores} cores of ${machine.processor}, ${machine.memoryGb} GB of memory, ${machine.fileSystem}, ${machine.system}, Linux ${machine.kernel}; load before the start ${machine.loadBefore.toFixed(1)}. ${versions.join(", ")}. Up to ${repeats} readings each, medians.${unmeasured}\n`;
+  return `${warning}${startedAt.slice(0, 10)}, in ${minutes.toFixed(0)} minutes; ${machine.cores} cores of ${machine.processor}, ${machine.memoryGb} GB of memory, ${machine.fileSystem}, ${machine.system}, Linux ${machine.kernel}; load before the start ${machine.loadBefore.toFixed(1)}. ${versions.join(", ")}. ${repeats} readings each, medians.${unmeasured}\n`;
 }
 
 function behind(results: Results): string {

@@ -29,7 +29,6 @@ export interface Results {
       readonly burst: number;
       readonly replay: number;
       readonly latencySegments: number;
-      readonly repeats: number;
     };
   };
   readonly machine: Machine;

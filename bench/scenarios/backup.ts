@@ -16,28 +16,21 @@ export async function runBackups(
   bench: Bench,
   cluster: BenchCluster,
   scenario: string,
-  { keep, repeats }: { readonly keep: boolean; readonly repeats: number },
+  { keep }: { readonly keep: boolean },
 ): Promise<Kept> {
   const kept: Kept = new Map();
-  await inRounds(
-    bench,
-    scenario,
-    ableTo(bench.contenders, "backup"),
-    async (contender) => {
-      const repository = await contender.open({ ...bench, cluster });
-      await discard(kept, contender);
-      try {
-        await backUp(bench, cluster, contender, repository, scenario);
-      } catch (error) {
-        await repository[Symbol.asyncDispose]();
-        throw error;
-      }
-      if (keep && contender.abilities.has("replay")) kept.set(contender, repository);
-      else await repository[Symbol.asyncDispose]();
-    },
-    // One backup of a slow contender takes as long as twenty of another.
-    { repeats, slowRepeats: 1 },
-  );
+  await inRounds(bench, scenario, ableTo(bench.contenders, "backup"), async (contender) => {
+    const repository = await contender.open({ ...bench, cluster });
+    await discard(kept, contender);
+    try {
+      await backUp(bench, cluster, contender, repository, scenario);
+    } catch (error) {
+      await repository[Symbol.asyncDispose]();
+      throw error;
+    }
+    if (keep && contender.abilities.has("replay")) kept.set(contender, repository);
+    else await repository[Symbol.asyncDispose]();
+  });
   return kept;
 }
 

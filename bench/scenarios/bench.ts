@@ -22,8 +22,7 @@ export interface Bench extends Omit<Place, "cluster"> {
 }
 
 /**
- * Runs `trial` for every contender in every round, in alternating order; slow contenders take part in the first rounds
- * only. A contender that fails is left out of the scenario's further rounds, and the report says so: the others' readings
+ * Runs `trial` for every contender in every round, in alternating order. A contender that fails is left out of the scenario's further rounds, and the report says so: the others' readings
  * must not be lost with it.
  */
 export async function inRounds(
@@ -31,15 +30,11 @@ export async function inRounds(
   scenario: string,
   contenders: readonly Contender[],
   trial: (contender: Contender, round: number) => Promise<void>,
-  {
-    repeats = bench.options.repeats,
-    slowRepeats = bench.options.sizes.slow.repeats,
-  }: { readonly repeats?: number; readonly slowRepeats?: number } = {},
 ): Promise<void> {
   const failed = new Set<Contender>();
-  for (let round = 0; round < repeats; round++) {
+  for (let round = 0; round < bench.options.repeats; round++) {
     for (const contender of alternated(contenders, round)) {
-      if (failed.has(contender) || (contender.slow && round >= slowRepeats)) continue;
+      if (failed.has(contender)) continue;
       bench.signal.throwIfAborted();
       await orFailure(bench, scenario, contender, () => trial(contender, round)).then((ok) => {
         if (!ok) failed.add(contender);

@@ -8,10 +8,9 @@ import { inRounds, startArchiving, withStoreFacts, type Bench } from "./bench.ts
 
 /** A backlog of WAL drains through PostgreSQL's archiver: from the first `.ready` to the last `.done`. */
 export async function runBursts(bench: Bench, cluster: BenchCluster, supply: WalSupply): Promise<void> {
-  const { bursts, longRepeats } = bench.options.sizes;
+  const { bursts } = bench.options.sizes;
   for (const count of bursts) {
     const first = count === bursts[0];
-    const repeats = first ? bench.options.repeats : Math.min(bench.options.repeats, longRepeats);
     for (const kind of ["easy", "hard"] as const) {
       const contenders = ableTo(bench.contenders, "archive").filter(
         ({ store }) => store === "directory" || first,
@@ -21,7 +20,7 @@ export async function runBursts(bench: Bench, cluster: BenchCluster, supply: Wal
         const share = contender.slow ? Math.min(count, bench.options.sizes.slow.burst) : count;
         return drain(bench, cluster, contender, scenario, supply[kind].slice(0, share));
       };
-      await inRounds(bench, scenario, contenders, trial, { repeats });
+      await inRounds(bench, scenario, contenders, trial);
     }
   }
 }

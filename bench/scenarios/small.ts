@@ -25,18 +25,12 @@ const idleMs = 5000;
 
 /** The agent with nothing to do: its memory and CPU time. How it is when busy, the bursts show. */
 export async function runIdleAgent(bench: Bench, cluster: BenchCluster): Promise<void> {
-  await inRounds(
-    bench,
-    "agent-idle",
-    ableTo(bench.contenders, "idle"),
-    async (contender) => {
-      await using repository = await contender.open({ ...bench, cluster });
-      await using archiving = await startArchiving(bench, cluster, repository);
-      await sleep(1000);
-      const reading = await measure(bench.group, () => sleep(idleMs));
-      archiving.check();
-      bench.recorder.add("agent-idle", contender, reading);
-    },
-    { repeats: Math.min(2, bench.options.repeats) },
-  );
+  await inRounds(bench, "agent-idle", ableTo(bench.contenders, "idle"), async (contender) => {
+    await using repository = await contender.open({ ...bench, cluster });
+    await using archiving = await startArchiving(bench, cluster, repository);
+    await sleep(1000);
+    const reading = await measure(bench.group, () => sleep(idleMs));
+    archiving.check();
+    bench.recorder.add("agent-idle", contender, reading);
+  });
 }

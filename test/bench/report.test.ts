@@ -31,7 +31,7 @@ function resultsOf(all: readonly Series[]): Results {
       dataBytes: 1900 * mib,
       replay: 200,
       tables: 10_000,
-      slow: { burst: 8, replay: 20, latencySegments: 3, repeats: 2 },
+      slow: { burst: 8, replay: 20, latencySegments: 3 },
     },
     machine: {
       cores: 2,
