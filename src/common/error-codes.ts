@@ -71,12 +71,20 @@ export const errorCodes = {
   "target-directory": { exit: 51, retryable: false, owner: "operator" },
   /** The server ended recovery without reaching the target. */
   "target-missed": { exit: 52, retryable: false, owner: "environment" },
+  /** The control plane is not running, or did not answer. */
+  "control-unreachable": { exit: 53, retryable: true, owner: "environment" },
   /** The agent is not running, or did not answer. */
   "agent-unreachable": { exit: 55, retryable: true, owner: "environment" },
   /** Another Tidemark process holds the lock. */
   locked: { exit: 56, retryable: true, owner: "operator" },
   /** The manifests have mistakes with which they must not be applied; `tidemark lint` says which. */
   manifest: { exit: 57, retryable: false, owner: "operator" },
+  /** The control plane has no object of this kind and name. */
+  "resource-missing": { exit: 58, retryable: false, owner: "operator" },
+  /** The control plane has an object of this kind and name already. */
+  "resource-exists": { exit: 59, retryable: false, owner: "operator" },
+  /** The object was changed, or deleted and made again, since it was read. */
+  "resource-conflict": { exit: 60, retryable: true, owner: "operator" },
 } as const satisfies Record<string, ErrorCodeFacts>;
 
 export type ErrorCode = keyof typeof errorCodes;

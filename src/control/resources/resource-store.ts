@@ -1,0 +1,92 @@
+import type { Resource, ResourceDraft, ResourceKey } from "./resource.ts";
+
+/**
+ * Where the control plane keeps its objects. One process owns it; every call is one transaction that is durable when it
+ * returns, so that a `kill -9` loses nothing that was answered. Calls are synchronous: they take well below a
+ * millisecond, and nothing can come between a reading and the writing that follows it.
+ */
+export interface ResourceStore extends Disposable {
+  /** Throws `resource-exists` when there is one of this key. */
+  create(draft: ResourceDraft): Resource;
+  get(key: ResourceKey): Resource | undefined;
+  /** Throws `resource-missing`. */
+  require(key: ResourceKey): Resource;
+  /** Sorted by namespace and name. */
+  list(filter?: ListFilter): readonly Resource[];
+  /**
+   * Replaces what people say of an object: content, labels, annotations, owners, finalizers. Nothing happens when nothing
+   * differs; the generation grows only with the content. Throws `resource-missing`, and `resource-conflict` when `ifVersion`
+   * or `ifUid` is not the object's any more.
+   */
+  update(draft: ResourceDraft, condition?: WriteCondition): Resource;
+  /**
+   * Replaces the status; nothing happens when it is the same. Undefined when the object is gone, or is not the one of
+   * `ifUid`: a reconciler that was late has nothing to say any more. Throws `resource-conflict` for `ifVersion`.
+   */
+  setStatus(
+    key: ResourceKey,
+    status: Readonly<Record<string, unknown>>,
+    condition: WriteCondition,
+  ): Resource | undefined;
+  /**
+   * Deletes an object, and then whatever only it owns, at all depths. One with finalizers is only marked; it goes, with
+   * what it owns, when the last finalizer is taken away by `update`. Throws `resource-conflict`; `absent` when there is none.
+   */
+  delete(key: ResourceKey, condition?: WriteCondition): "deleted" | "marked" | "absent";
+  /**
+   * Told of every change after it is durable, in order, also of those made by the store itself (cascades). A listener that
+   * throws is logged and does not hinder the others. Ends with the returned function.
+   */
+  subscribe(listener: (change: ResourceChange) => void): () => void;
+  /** The version that the last change had. */
+  readonly version: string;
+
+  /** Notes something that happened to an object. The same reason and message again only counts up. */
+  recordEvent(event: EventDraft): void;
+  /** Oldest first. Events of deleted objects stay until they are old. */
+  events(filter?: EventFilter): readonly ResourceEvent[];
+}
+
+export interface ListFilter {
+  readonly kind?: string;
+  readonly namespace?: string;
+  /** All of them must match. */
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly ownerUid?: string;
+}
+
+export interface WriteCondition {
+  readonly ifVersion?: string;
+  readonly ifUid?: string;
+}
+
+export interface ResourceChange {
+  readonly type: "added" | "modified" | "deleted";
+  /** As it is after the change; as it was when it was deleted. */
+  readonly resource: Resource;
+}
+
+export interface EventDraft {
+  readonly about: Resource;
+  readonly type: "Normal" | "Warning";
+  /** One word, stable: `BackupScheduled`. */
+  readonly reason: string;
+  readonly message: string;
+}
+
+export interface ResourceEvent {
+  readonly about: ResourceKey & { readonly uid: string };
+  readonly type: "Normal" | "Warning";
+  readonly reason: string;
+  readonly message: string;
+  readonly count: number;
+  /** ISO 8601, milliseconds, UTC. */
+  readonly firstTime: string;
+  readonly lastTime: string;
+}
+
+export interface EventFilter {
+  readonly namespace?: string;
+  readonly about?: ResourceKey;
+  readonly limit?: number;
+}

@@ -1,0 +1,104 @@
+import { z } from "zod";
+import { agentStatusSchema } from "../agent/agent-status.ts";
+
+/** What the process of an instance says of it, over its socket. Times are ISO 8601. */
+
+const failure = z.object({ code: z.string(), message: z.string(), hint: z.string().optional() });
+export type InstanceFailure = z.infer<typeof failure>;
+
+/** A base backup that the instance was asked for, by whoever asked's own ID. Kept until it is forgotten. */
+export const backupJobSchema = z.object({
+  id: z.string(),
+  state: z.enum(["running", "completed", "failed"]),
+  /** `starting`, `copying`, …: of the backup itself. */
+  phase: z.string(),
+  doneBytes: z.number(),
+  totalBytes: z.number().optional(),
+  startedAt: z.string(),
+  stoppedAt: z.string().optional(),
+  /** Set as soon as it is known. */
+  backupId: z.string().optional(),
+  result: z
+    .object({
+      beginWal: z.string(),
+      endWal: z.string(),
+      beginLsn: z.string(),
+      endLsn: z.string(),
+      timeline: z.number(),
+      /** Of the backup, as its `backup.info` says. */
+      beginTime: z.string(),
+      endTime: z.string(),
+      storedBytes: z.number(),
+      damagedPages: z.number(),
+    })
+    .optional(),
+  error: failure.optional(),
+});
+export type BackupJob = z.infer<typeof backupJobSchema>;
+
+export const instanceStatusSchema = z.object({
+  pid: z.number(),
+  startedAt: z.string(),
+  /** Of the specification that it follows. */
+  specVersion: z.number(),
+  /**
+   * `bootstrapping`: there is no data directory yet. `starting`: the server does not accept connections yet, or is being
+   * restarted. `failed`: it was given up for now; `error` says why, and when it is tried again `retryAt`.
+   */
+  phase: z.enum(["bootstrapping", "starting", "running", "stopping", "stopped", "failed"]),
+  /** In words: what a bootstrap or start is at. */
+  activity: z.string().optional(),
+  error: failure.optional(),
+  retryAt: z.string().optional(),
+  /** Of a recovery bootstrap: how it was planned, in lines for a person, and where it ended. */
+  recovery: z
+    .object({
+      plan: z.array(z.string()),
+      backupId: z.string(),
+      reachedLsn: z.string().optional(),
+      stopReason: z.string().optional(),
+      lastTransactionTime: z.string().optional(),
+    })
+    .optional(),
+  postgres: z
+    .object({
+      pid: z.number(),
+      version: z.string(),
+      role: z.enum(["primary", "standby"]),
+      systemIdentifier: z.string(),
+      timeline: z.number(),
+      /** Written on a primary, replayed on a standby. */
+      lsn: z.string(),
+      startedAt: z.string(),
+      /** A parameter has changed that only a restart takes up. */
+      pendingRestart: z.boolean(),
+      /** On a primary: its standbys. On a standby: whether it streams. */
+      replication: z.array(
+        z.object({
+          name: z.string(),
+          state: z.string(),
+          lagBytes: z.number(),
+        }),
+      ),
+      dataBytes: z.number().optional(),
+    })
+    .optional(),
+  archiving: agentStatusSchema.optional(),
+  backups: z.array(backupJobSchema),
+});
+export type InstanceStatus = z.infer<typeof instanceStatusSchema>;
+
+/** What can be asked of the process; each request is answered by one line of JSON. */
+export type InstanceRequest =
+  | { readonly op: "status" }
+  /** Reads `instance.json` again and follows it. Answers when it has been read, not when all is done. */
+  | { readonly op: "configure" }
+  /** Begins a base backup under this ID of the asker's. Answered at once; the same ID again changes nothing. */
+  | { readonly op: "backup"; readonly id: string; readonly name?: string }
+  /** Forgets a backup that has ended. */
+  | { readonly op: "forget-backup"; readonly id: string }
+  /** Makes a standby a primary. Answers when it accepts writes. */
+  | { readonly op: "promote" }
+  | { readonly op: "restart" }
+  /** Ends the server and the process. */
+  | { readonly op: "stop"; readonly mode: "smart" | "fast" | "immediate" };

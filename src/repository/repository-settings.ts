@@ -1,0 +1,36 @@
+import { z } from "zod";
+import { parseBytes } from "../common/units.ts";
+import { describeError } from "../common/errors.ts";
+
+/** Sizes as people write them: `16MiB`, or a number of bytes. */
+export const byteSize = z.union([
+  z.number().int().positive(),
+  z.string().transform((text, context) => {
+    try {
+      return parseBytes(text);
+    } catch (error) {
+      context.addIssue(describeError(error));
+      return z.NEVER;
+    }
+  }),
+]);
+
+/** Where a repository is and how to get at it, as configuration files say it. */
+export const repositorySettings = z.strictObject({
+  /** What it is called in messages; `repo1`, `repo2`, … when left out. */
+  name: z.string().optional(),
+  /** `s3://bucket/path`, `file:///path` or a plain path. */
+  url: z.string(),
+  endpoint: z.string().optional(),
+  region: z.string().optional(),
+  pathStyle: z.boolean().optional(),
+  caFile: z.string().optional(),
+  /**
+   * A JSON file `{"accessKeyId": …, "secretAccessKey": …, "sessionToken": …}` that nobody else may read; it is read again
+   * when it changes. Without it: AWS' usual places.
+   */
+  credentialsFile: z.string().optional(),
+  maxBytesPerSecond: byteSize.optional(),
+});
+
+export type RepositorySettings = z.infer<typeof repositorySettings>;
