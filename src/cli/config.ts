@@ -2,40 +2,16 @@ import { readFile } from "node:fs/promises";
 import { parse as parseYaml, YAMLParseError } from "yaml";
 import { z } from "zod";
 import { describeError, EngineError } from "../common/errors.ts";
-import { parseBytes } from "../common/units.ts";
 import { codecNames } from "../codec/codec.ts";
+import { byteSize, repositorySettings } from "../repository/repository-settings.ts";
 
 /**
  * The configuration file: YAML, one server. Every value can be given on the command line as well; flags win. Unknown
  * keys are errors, because a misspelt key must not silently do nothing.
  */
-const size = z.union([
-  z.number().int().positive(),
-  z.string().transform((text, context) => {
-    try {
-      return parseBytes(text);
-    } catch (error) {
-      context.addIssue(describeError(error));
-      return z.NEVER;
-    }
-  }),
-]);
-
-const repository = z.strictObject({
-  /** What it is called in messages; `repo1`, `repo2`, … when left out. */
-  name: z.string().optional(),
-  /** `s3://bucket/path`, `file:///path` or a plain path. */
-  url: z.string(),
-  endpoint: z.string().optional(),
-  region: z.string().optional(),
-  pathStyle: z.boolean().optional(),
-  caFile: z.string().optional(),
-  maxBytesPerSecond: size.optional(),
-});
-
 const schema = z.strictObject({
   server: z.string().optional(),
-  repositories: z.array(repository).optional(),
+  repositories: z.array(repositorySettings).optional(),
   postgres: z
     .strictObject({
       dataDirectory: z.string().optional(),
@@ -59,7 +35,7 @@ const schema = z.strictObject({
       compression: z.enum(codecNames).optional(),
       level: z.number().int().optional(),
       concurrency: z.number().int().positive().optional(),
-      maxPartSize: size.optional(),
+      maxPartSize: byteSize.optional(),
     })
     .optional(),
   restore: z.strictObject({ concurrency: z.number().int().positive().optional() }).optional(),
@@ -67,7 +43,6 @@ const schema = z.strictObject({
 });
 
 export type Config = z.infer<typeof schema>;
-export type RepositoryConfig = z.infer<typeof repository>;
 
 /** Reads a configuration file. Throws `config` with every problem and its path. */
 export async function readConfig(path: string): Promise<Config> {

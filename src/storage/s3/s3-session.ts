@@ -6,17 +6,11 @@ import type * as AwsS3 from "@aws-sdk/client-s3";
 import type { S3Client, S3ClientConfig, ServiceInputTypes, ServiceOutputTypes } from "@aws-sdk/client-s3";
 import { throwIfAborted } from "../../common/abort.ts";
 import { EngineError, fileError } from "../../common/errors.ts";
-import type { Secret } from "../../common/log.ts";
+import { identityOf, S3CredentialsFile, type S3Credentials } from "./s3-credentials.ts";
 import { s3StoreError } from "./s3-errors.ts";
 
 /** The SDK's module: 36 MB of memory and 70 ms, so it is loaded when a store is opened and handed around. */
 type S3Sdk = typeof AwsS3;
-
-interface S3Credentials {
-  readonly accessKeyId: string;
-  readonly secretAccessKey: Secret;
-  readonly sessionToken?: Secret;
-}
 
 export interface S3SessionOptions {
   readonly bucket: string;
@@ -30,6 +24,8 @@ export interface S3SessionOptions {
   readonly pathStyle?: boolean;
   /** Default: the SDK's chain (environment, profile, web identity, container, instance role), asked when first needed. */
   readonly credentials?: S3Credentials;
+  /** A file of mode 0600 that holds them (`s3-credentials.ts`), read again when it changes. `credentials` win. */
+  readonly credentialsFile?: string;
   /** PEM file with the certificates of the authorities to trust, instead of the built-in ones. */
   readonly caFile?: string;
   /** Connections at once, opened bodies included. Default 64. */
@@ -79,6 +75,7 @@ export async function openS3Session(options: S3SessionOptions): Promise<S3Sessio
   const ca = options.caFile === undefined ? {} : { ca: await readCertificates(options.caFile) };
   const client = new sdk.S3Client({
     ...clientIdentity(options),
+    ...(await credentialsOption(options)),
     requestHandler: new NodeHttpHandler({
       httpAgent: new HttpAgent(agent),
       httpsAgent: new HttpsAgent({ ...agent, ...ca }),
@@ -121,26 +118,22 @@ export async function openS3Session(options: S3SessionOptions): Promise<S3Sessio
   };
 }
 
-function clientIdentity(options: S3SessionOptions): S3ClientConfig {
-  const { credentials, endpoint } = options;
+function clientIdentity({ endpoint, ...options }: S3SessionOptions): S3ClientConfig {
   const region =
     options.region ?? (endpoint === undefined ? undefined : (process.env.AWS_REGION ?? "us-east-1"));
   return {
     ...(region === undefined ? {} : { region }),
     ...(endpoint === undefined ? {} : { endpoint }),
     forcePathStyle: options.pathStyle ?? endpoint !== undefined,
-    ...(credentials === undefined
-      ? {}
-      : {
-          credentials: {
-            accessKeyId: credentials.accessKeyId,
-            secretAccessKey: credentials.secretAccessKey.reveal(),
-            ...(credentials.sessionToken === undefined
-              ? {}
-              : { sessionToken: credentials.sessionToken.reveal() }),
-          },
-        }),
   };
+}
+
+async function credentialsOption(options: S3SessionOptions): Promise<Pick<S3ClientConfig, "credentials">> {
+  const { credentials, credentialsFile } = options;
+  if (credentials !== undefined) return { credentials: identityOf(credentials) };
+  if (credentialsFile === undefined) return {};
+  const file = await S3CredentialsFile.open(credentialsFile);
+  return { credentials: async () => file.identity() };
 }
 
 async function readCertificates(path: string): Promise<Buffer> {

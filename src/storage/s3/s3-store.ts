@@ -23,7 +23,7 @@ export interface S3StoreOptions extends S3SessionOptions {
 
 /**
  * Opens a bucket as an object store. Sends nothing yet: wrong names and credentials show with the first call. Throws
- * `config` when the CA file cannot be read. `close` ends the connections.
+ * `config` when the CA file or the credentials file cannot be read. `close` ends the connections.
  */
 export async function openS3Store(options: S3StoreOptions): Promise<ObjectStore> {
   throwIfAborted(options.signal);

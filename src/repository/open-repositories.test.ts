@@ -1,0 +1,98 @@
+import { access, chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { silentLog } from "../common/log.ts";
+import { closeRepositories, nameRepositories, openRepositories } from "./open-repositories.ts";
+import type { RepositorySettings } from "./repository-settings.ts";
+import { parseServerName } from "./server-name.ts";
+
+const server = parseServerName("pg1");
+
+async function temporaryFolder(): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), "tidemark-repositories-"));
+  onTestFinished(async () => rm(path, { recursive: true, force: true }));
+  return path;
+}
+
+async function open(
+  settings: readonly RepositorySettings[],
+  access: Parameters<typeof openRepositories>[0]["access"] = { kind: "read" },
+) {
+  const repositories = await openRepositories({
+    settings,
+    server,
+    log: silentLog,
+    access,
+    signal: new AbortController().signal,
+  });
+  onTestFinished(async () => closeRepositories(repositories));
+  return repositories;
+}
+
+describe("opening repositories", () => {
+  test("keeps their order, and names those that have no name by their place", async () => {
+    const folder = await temporaryFolder();
+    for (const name of ["a", "b", "c"]) await mkdir(join(folder, name));
+
+    const repositories = await open([
+      { url: join(folder, "a") },
+      { url: join(folder, "b"), name: "near" },
+      { url: join(folder, "c") },
+    ]);
+
+    expect(repositories.map(({ name, store }) => [name, store.url])).toEqual([
+      ["repo1", join(folder, "a")],
+      ["near", join(folder, "b")],
+      ["repo3", join(folder, "c")],
+    ]);
+  });
+
+  test("refuses two of one name before anything is opened", () => {
+    expect(() => nameRepositories([{ url: "/a", name: "repo2" }, { url: "/b" }])).toThrow(
+      expect.objectContaining({
+        code: "config",
+        message: 'two repositories are called "repo2"',
+        hint: "Give each a name of its own.",
+      }),
+    );
+  });
+
+  test("makes a directory for whoever writes, and none for whoever reads", async () => {
+    const folder = await temporaryFolder();
+    const [read, written] = [join(folder, "read"), join(folder, "written")];
+
+    await expect(open([{ url: read }])).rejects.toMatchObject({ code: "store-missing" });
+    await open([{ url: written }], { kind: "write", spoolDirectory: undefined });
+
+    await expect(access(read)).rejects.toMatchObject({ code: "ENOENT" });
+    await access(written);
+  });
+
+  test("does not make a directory again that was claimed before, and opens it nevertheless", async () => {
+    const folder = await temporaryFolder();
+    const url = join(folder, "disk");
+    const writer = { kind: "write", spoolDirectory: join(folder, "spool") } as const;
+    const [begun] = await open([{ url }], writer);
+    await begun!.claimNote!.write({ repository: "repo1" });
+    await rm(url, { recursive: true });
+
+    const [again] = await open([{ url }], writer);
+
+    await expect(again!.store.head("x")).rejects.toMatchObject({ code: "store-missing" });
+    await expect(access(url)).rejects.toMatchObject({ code: "ENOENT" });
+  });
+
+  test("takes the credentials of a store from its file, which must be closed to others", async () => {
+    const credentialsFile = join(await temporaryFolder(), "credentials.json");
+    await writeFile(credentialsFile, '{"accessKeyId":"a","secretAccessKey":"geheim"}', { mode: 0o600 });
+
+    const [opened] = await open([{ url: "s3://bucket/path", credentialsFile }]);
+    await chmod(credentialsFile, 0o644);
+
+    expect(opened?.store.url).toBe("s3://bucket/path");
+    await expect(open([{ url: "s3://bucket/path", credentialsFile }])).rejects.toMatchObject({
+      code: "config",
+    });
+  });
+});

@@ -1,0 +1,127 @@
+import { resolve } from "node:path";
+import { EngineError } from "../common/errors.ts";
+import type { Log } from "../common/log.ts";
+import { openStore, parseStoreUrl } from "../storage/open-store.ts";
+import type { ObjectStore } from "../storage/object-store.ts";
+import { wrapStore } from "../storage/wrap-store.ts";
+import { ClaimNote } from "./claim-note.ts";
+import type { RepositorySettings } from "./repository-settings.ts";
+import type { Repository } from "./repository.ts";
+import type { ServerName } from "./server-name.ts";
+
+/** Whether whoever opens a repository may begin it: a directory that does not exist is made only for writers. */
+export type StoreAccess =
+  | { readonly kind: "read" }
+  /** The spool directory, where one is known, says which repositories were begun before (`claim-note.ts`). */
+  | { readonly kind: "write"; readonly spoolDirectory: string | undefined };
+
+export interface OpenRepositoriesOptions {
+  /** In the order in which they are to be asked. */
+  readonly settings: readonly RepositorySettings[];
+  readonly server: ServerName;
+  readonly log: Log;
+  readonly access: StoreAccess;
+  readonly signal: AbortSignal;
+}
+
+/** Settings of a repository that has a name, given or by its place in the list. */
+export type NamedSettings = RepositorySettings & { readonly name: string };
+
+/**
+ * Opens one server's repositories, wrapped (timeout, limit, log, retry), in the order of their settings. A store in a
+ * network is not asked anything yet. When one cannot be opened, none stays open. The caller closes them
+ * (`closeRepositories`).
+ *
+ * @throws EngineError `config` for two of one name and for credentials that cannot be read, `usage` for a URL that is
+ * none, `store-missing` for a directory that is not there.
+ */
+export async function openRepositories(options: OpenRepositoriesOptions): Promise<readonly Repository[]> {
+  const repositories: Repository[] = [];
+  try {
+    for (const settings of nameRepositories(options.settings)) {
+      repositories.push(await openRepository(settings, options));
+    }
+    return repositories;
+  } catch (error) {
+    await closeRepositories(repositories);
+    throw error;
+  }
+}
+
+/** Ends their connections. All are closed, also when one fails, whose error is thrown then. */
+export async function closeRepositories(repositories: readonly Repository[]): Promise<void> {
+  const closed = await Promise.allSettled(repositories.map(async ({ store }) => store.close()));
+  const failed = closed.find((outcome) => outcome.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
+}
+
+/**
+ * Gives those without a name one: `repo1`, `repo2`, … by their place. Throws `config` for two of one name; checked before
+ * any is opened, because a mistake in the configuration is one whatever the stores say.
+ */
+export function nameRepositories(settings: readonly RepositorySettings[]): readonly NamedSettings[] {
+  const named = settings.map((entry, index) => ({ ...entry, name: entry.name ?? `repo${index + 1}` }));
+  const twice = named.find(({ name }, index) => named.findIndex((other) => other.name === name) !== index);
+  if (twice === undefined) return named;
+  throw new EngineError("config", `two repositories are called "${twice.name}"`, {
+    hint: "Give each a name of its own.",
+  });
+}
+
+async function openRepository(
+  settings: NamedSettings,
+  { server, log, access, signal }: OpenRepositoriesOptions,
+): Promise<Repository> {
+  const { name } = settings;
+  const repositoryLog = log.child({ server, repository: name });
+  const claimNote = claimNoteFor(settings, server, access);
+  const isBegun = (await claimNote?.exists()) ?? false;
+  const store = await openWrapped(settings, repositoryLog, signal, {
+    createRoot: access.kind === "write" && !isBegun,
+    // It is not mounted just now; the others must not wait for it, nor must it be made.
+    allowMissingRoot: isBegun,
+  });
+  return { name, server, store, log: repositoryLog, ...(claimNote === undefined ? {} : { claimNote }) };
+}
+
+function claimNoteFor(
+  settings: RepositorySettings,
+  server: ServerName,
+  access: StoreAccess,
+): ClaimNote | undefined {
+  if (access.kind === "read" || access.spoolDirectory === undefined) return undefined;
+  const location = parseStoreUrl(settings.url);
+  if (location.kind === "file") {
+    return new ClaimNote(access.spoolDirectory, { url: resolve(location.root), server });
+  }
+  const { bucket, prefix, endpoint = settings.endpoint } = location.options;
+  const url = `s3://${bucket}/${prefix ?? ""}`;
+  return new ClaimNote(access.spoolDirectory, {
+    url,
+    server,
+    ...(endpoint === undefined ? {} : { endpoint }),
+  });
+}
+
+async function openWrapped(
+  settings: RepositorySettings,
+  log: Log,
+  signal: AbortSignal,
+  root: { readonly createRoot: boolean; readonly allowMissingRoot: boolean },
+): Promise<ObjectStore> {
+  const { endpoint, region, pathStyle, caFile, credentialsFile, maxBytesPerSecond } = settings;
+  const store = await openStore(settings.url, {
+    ...root,
+    s3: {
+      ...(endpoint === undefined ? {} : { endpoint }),
+      ...(region === undefined ? {} : { region }),
+      ...(pathStyle === undefined ? {} : { pathStyle }),
+      ...(caFile === undefined ? {} : { caFile }),
+      ...(credentialsFile === undefined ? {} : { credentialsFile }),
+    },
+    signal,
+  });
+  if (maxBytesPerSecond === undefined) return wrapStore(store, { log });
+  const rate = { writeBytesPerSecond: maxBytesPerSecond, readBytesPerSecond: maxBytesPerSecond };
+  return wrapStore(store, { log, rate });
+}
