@@ -124,10 +124,24 @@ export async function requireReachable(user: ServerUser | undefined, directory: 
   );
 }
 
+/** The user name map that a cluster's local connections authenticate by. */
+export const peerMapName = "tidemark";
+
+/**
+ * Its lines in pg_ident.conf: each operating-system user is the role of the same name, and root, the server's user
+ * (`user`, when we are root) and ourselves are also the superuser.
+ */
+export function peerMap(superuser: string, user: ServerUser | undefined): string {
+  const trusted = new Set(["root", currentUserName(), ...(user === undefined ? [] : [user.name])]);
+  const quote = (name: string) => `"${name.replaceAll('"', '""')}"`;
+  const lines = [...trusted].map((name) => `${peerMapName}  ${quote(name)}  ${quote(superuser)}\n`);
+  return `${lines.join("")}${peerMapName}  /^(.*)$  \\1\n`;
+}
+
 const hostBasedAuthentication = `# Written by Tidemark when it made this cluster; yours to change.
 # TYPE  DATABASE     USER  ADDRESS       METHOD
-local   all          all                 peer map=tidemark
-local   replication  all                 peer map=tidemark
+local   all          all                 peer map=${peerMapName}
+local   replication  all                 peer map=${peerMapName}
 host    all          all   127.0.0.1/32  scram-sha-256
 host    all          all   ::1/128       scram-sha-256
 host    replication  all   127.0.0.1/32  scram-sha-256
@@ -140,14 +154,9 @@ async function writeAuthentication(
   user: ServerUser | undefined,
 ): Promise<void> {
   const owner = await ownerOf(dataDirectory);
-  const trusted = new Set(["root", currentUserName(), ...(user === undefined ? [] : [user.name])]);
-  const quote = (name: string) => `"${name.replaceAll('"', '""')}"`;
-  const lines = [...trusted].map((name) => `tidemark  ${quote(name)}  ${quote(superuser)}`);
   const identity = `# Written by Tidemark when it made this cluster; yours to change.
 # MAP     SYSTEM-USER  ROLE
-${lines.join("\n")}
-tidemark  /^(.*)$  \\1
-`;
+${peerMap(superuser, user)}`;
   for (const [name, text] of [
     ["pg_hba.conf", hostBasedAuthentication],
     ["pg_ident.conf", identity],

@@ -20,6 +20,12 @@ export interface RecoveryOptions {
    * came from. `preserve` leaves archiving as the backup had it.
    */
   readonly archiving?: "off" | "preserve";
+  /**
+   * `restored` (the default) starts the server with the backup's configuration. `outside`: with files elsewhere, which say
+   * all that it needs, also that it does not archive; then of what the backup has in `postgresql.auto.conf`, which would win
+   * over them, nothing stays.
+   */
+  readonly configuration?: "restored" | "outside";
 }
 
 const minimalConfiguration = "# The backup held no postgresql.conf: everything is at its default.\n";
@@ -59,6 +65,7 @@ export async function writeRestoredSettings(
   notes.push(...(await removeForeignPlaces(dataDirectory)));
   const main = await readText(join(dataDirectory, "postgresql.conf"));
   await edit("postgresql.auto.conf", (text) => {
+    if (recovery.configuration === "outside") return "";
     const rest = withoutSettingsBlock(withoutSettingsBlock(text, minimumsBlock), archivingBlock);
     const minimums = requiredMinimums([main, rest], control.settings);
     const raised = Object.entries(minimums).map(([name, value]) => `${name} = ${value}`);

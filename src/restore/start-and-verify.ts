@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { throwIfAborted } from "../common/abort.ts";
 import { systemClock } from "../common/clock.ts";
 import { describeError, EngineError, fileError, systemErrorCode } from "../common/errors.ts";
+import { faultPoint } from "../common/fault-point.ts";
 import { silentLog, type Log } from "../common/log.ts";
 import { formatLsn, type Lsn } from "../postgres/lsn.ts";
 import type { RecoveryAction } from "../postgres/recovery-settings.ts";
@@ -74,6 +75,7 @@ export async function startAndVerify(options: VerifyOptions): Promise<VerifiedRe
     settings: { ...readableLog, ...options.start.settings },
     readyTimeoutMs: 0,
   });
+  faultPoint("restore:recovery-started");
   try {
     await waitForEnd(server, action, { ...options, logStart });
     const outcome = await readOutcome(server, logStart);

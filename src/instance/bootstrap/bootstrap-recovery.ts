@@ -1,0 +1,142 @@
+import { readControlFile } from "../../backup/backup-source.ts";
+import { assert } from "../../common/errors.ts";
+import { faultPoint } from "../../common/fault-point.ts";
+import { formatLsn } from "../../postgres/lsn.ts";
+import { startServer, type StartOptions } from "../../postgres/server.ts";
+import type { RunningServer } from "../../postgres/server-running.ts";
+import type { Repository } from "../../repository/repository.ts";
+import { parseServerName } from "../../repository/server-name.ts";
+import type { RestorePlan } from "../../restore/plan-restore.ts";
+import { cleanUnfinishedRestore } from "../../restore/target-directory.ts";
+import { fetchCommand, writeCommandConfiguration } from "../configuration/command-configuration.ts";
+import { privateSettings } from "../configuration/start-settings.ts";
+import { writeConfigurationFiles } from "../configuration/write-configuration.ts";
+import { ensureDatabase, ensureOwner } from "./application.ts";
+import type { BootstrapJob } from "./bootstrap-options.ts";
+import type { RecoveryReport } from "./bootstrap-report.ts";
+import { recoverToTarget } from "./recover-to-target.ts";
+import { concernsRepository, noSource, openSources, type RecoverySources } from "./recovery-sources.ts";
+import { planFrom, planLines, restoreFiles } from "./restore-files.ts";
+import { isResumable } from "./resume.ts";
+import { inDatabase } from "./superuser-session.ts";
+
+type RecoveryJob = BootstrapJob<"recovery">;
+
+/**
+ * Recovers a cluster from its repositories to the target, and makes the application's role and database where they are
+ * missing. The attempt may be an interrupted one, which is gone on with from where it was.
+ */
+export async function recoverCluster(job: RecoveryJob): Promise<RecoveryReport> {
+  const { attempt, bootstrap, signal, onActivity } = job;
+  await writeCommandConfiguration(job.folder, job.spec);
+  const done = attempt.mark.recovered;
+  const { server, report } =
+    done === undefined ? await recover(job) : { server: await startAgain(job), report: done };
+  await using _stopped = server;
+  const { application } = bootstrap;
+  if (application !== undefined) {
+    await inDatabase(server.connection, "postgres", signal, async (connection) => {
+      await ensureOwner(connection, application);
+      await ensureDatabase(connection, application);
+    });
+  }
+  onActivity("stopping the recovered server");
+  await server.stop("fast");
+  return report;
+}
+
+interface Recovered {
+  readonly server: RunningServer;
+  readonly report: RecoveryReport;
+}
+
+async function recover(job: RecoveryJob): Promise<Recovered> {
+  const { folder, bootstrap, attempt, program, log, signal, onActivity } = job;
+  const server = parseServerName(bootstrap.server);
+  await using sources = await openSources(bootstrap.repositories, server, log, signal);
+  const { repository, plan, lines } = await restoreFromAny(job, sources);
+  faultPoint("bootstrap:restored");
+  const start = await prepareStart(job);
+  onActivity("replaying WAL up to the target");
+  const verified = await recoverToTarget({
+    plan,
+    repositories: [repository, ...sources.repositories.filter((other) => other !== repository)],
+    start,
+    action: "promote",
+    fetchCommand: fetchCommand(program, folder),
+    log,
+    signal,
+  });
+  assert(verified.server !== undefined, "a promoted server runs");
+  const report: RecoveryReport = {
+    plan: lines,
+    backupId: plan.recovery.backup.id,
+    stopReason: verified.stopReason,
+    ...(verified.reachedLsn === undefined ? {} : { reachedLsn: formatLsn(verified.reachedLsn) }),
+    ...(verified.lastReplayedTransactionTime === undefined
+      ? {}
+      : { lastTransactionTime: verified.lastReplayedTransactionTime }),
+  };
+  try {
+    await attempt.note({ recovered: report });
+    faultPoint("bootstrap:recovered");
+    return { server: verified.server, report };
+  } catch (error) {
+    await verified.server.stop("fast");
+    throw error;
+  }
+}
+
+interface Restored {
+  readonly repository: Repository;
+  readonly plan: RestorePlan;
+  readonly lines: string[];
+}
+
+/** Tries one repository after the other, until the backup of one is restored. */
+async function restoreFromAny(job: RecoveryJob, sources: RecoverySources): Promise<Restored> {
+  const { bootstrap, attempt, log, onActivity, onPlan } = job;
+  const isResumed = await isResumable(attempt, bootstrap);
+  const backup = isResumed ? (attempt.mark.backup ?? bootstrap.backup) : bootstrap.backup;
+  if (isResumed) await attempt.note({ resumed: attempt.mark.resumed + 1 });
+  const failures = [...sources.failures];
+  for (const repository of sources.repositories) {
+    try {
+      onActivity(`planning the recovery from "${repository.name}"`);
+      const plan = await planFrom(repository, job, backup);
+      const lines = planLines(repository, plan, job);
+      onPlan?.({ plan: lines, backupId: plan.recovery.backup.id });
+      if (isResumed) log.info("going on with the recovery that was interrupted", { path: attempt.data });
+      else await restoreFiles(repository, plan, job);
+      return { repository, plan, lines };
+    } catch (error) {
+      if (!concernsRepository(error)) throw error;
+      log.warn("cannot recover from this repository", {
+        repository: repository.name,
+        error: error.message,
+      });
+      failures.push({ repository: repository.name, error });
+      if (!isResumed) await cleanUnfinishedRestore(attempt.data);
+    }
+  }
+  throw noSource(parseServerName(bootstrap.server), failures);
+}
+
+/** An attempt that had been recovered when it was interrupted. */
+async function startAgain(job: RecoveryJob): Promise<RunningServer> {
+  job.onActivity("starting the recovered server again, for ourselves alone");
+  return startServer({ ...(await prepareStart(job)), signal: job.signal });
+}
+
+/** It archives nowhere, listens nowhere but on a private socket, and its configuration is the instance's. */
+async function prepareStart(job: RecoveryJob): Promise<StartOptions> {
+  const { folder, spec, attempt, binaries, clock, signal } = job;
+  const { control } = await readControlFile(attempt.data, clock, signal);
+  await writeConfigurationFiles(folder, spec, { ...control, recovering: true });
+  return {
+    binaries,
+    dataDirectory: attempt.data,
+    settings: privateSettings(folder, binaries.major),
+    logFile: folder.serverLog,
+  };
+}

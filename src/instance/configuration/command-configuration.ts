@@ -1,0 +1,55 @@
+import type { ServerUser } from "../../postgres/server-process.ts";
+import { chooseServerUser } from "../../postgres/unprivileged-user.ts";
+import type { InstanceFolder } from "../instance-folder.ts";
+import type { InstanceSpec } from "../instance-spec.ts";
+import { configurationFiles } from "./configuration-files.ts";
+import { makeOwnDirectory, removeFile, writeIfChanged } from "./own-files.ts";
+
+/*
+ * PostgreSQL asks for WAL to be archived, or fetched, also while the instance's process is not there. Then it runs this
+ * program anew, which reads what it needs from a configuration file of its own (docs/configuration.md; JSON is YAML).
+ */
+
+/**
+ * Writes the configuration files for those commands from the specification, durably, only when they differ; removes one
+ * that has no use any more. They hold no secret, but name files that do. Throws `file-io`, `disk-full`.
+ */
+export async function writeCommandConfiguration(folder: InstanceFolder, spec: InstanceSpec): Promise<void> {
+  const user = await chooseServerUser(folder.root);
+  const files = configurationFiles(folder);
+  await makeOwnDirectory(folder.configuration, user);
+  await writeOrRemove(files.archive, archiveConfiguration(folder, spec), user);
+  await writeOrRemove(files.recovery, recoveryConfiguration(spec), user);
+}
+
+/** The command line that archives a WAL file without the instance's process; the file's path is added. */
+export function pushCommand(program: readonly string[], folder: InstanceFolder): readonly string[] {
+  return [...program, "wal", "push", "--config", configurationFiles(folder).archive];
+}
+
+/** The command line that fetches a WAL file for a recovery; the file's name and destination are added. */
+export function fetchCommand(program: readonly string[], folder: InstanceFolder): readonly string[] {
+  return [...program, "wal", "fetch", "--config", configurationFiles(folder).recovery];
+}
+
+function archiveConfiguration(folder: InstanceFolder, { archive, binDirectory }: InstanceSpec): unknown {
+  if (archive === undefined) return undefined;
+  const { server, repositories, walCompression, walConcurrency, policy } = archive;
+  return {
+    server,
+    repositories,
+    postgres: { dataDirectory: folder.data, binDirectory },
+    wal: { compression: walCompression, concurrency: walConcurrency, policy },
+    spoolDirectory: folder.spool,
+  };
+}
+
+function recoveryConfiguration({ bootstrap }: InstanceSpec): unknown {
+  if (bootstrap.kind !== "recovery") return undefined;
+  return { server: bootstrap.server, repositories: bootstrap.repositories };
+}
+
+async function writeOrRemove(path: string, content: unknown, user: ServerUser | undefined): Promise<void> {
+  if (content === undefined) await removeFile(path);
+  else await writeIfChanged(path, `${JSON.stringify(content, undefined, 2)}\n`, user);
+}
