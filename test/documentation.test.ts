@@ -57,11 +57,11 @@ describe.each(pages)("%s", (page) => {
 
 test("command lines are found in blocks, in settings and in running text", () => {
   const text =
-    "Use `tidemark base list`, or\n\n```\ntidemark restore /new \\\n  --dry-run   # look\n" +
+    "Use `tidemark base list`, or\n\n```\ntidemark base restore /new \\\n  --dry-run   # look\n" +
     "archive_command = 'tidemark wal push %p'\nExecStart=/usr/bin/tidemark agent --config /x\n```\n";
 
   expect(commandLines(text)).toEqual([
-    "restore /new --dry-run",
+    "base restore /new --dry-run",
     "wal push %p",
     "agent --config /x",
     "base list",
@@ -72,7 +72,7 @@ test.each([
   ["base crate", "unknown command 'crate'"],
   ["base list --rep /srv/backup", "unknown option '--rep'"],
   ["wal push one two", "too many arguments for 'push'"],
-  ["restore /new --to-time tomorrow", '"tomorrow" is not a time'],
+  ["base restore /new --to-time tomorrow", '"tomorrow" is not a time'],
 ])("a page that said `%s` would be caught", (line, problem) => {
   expect(problemWith(line)).toContain(problem);
 });

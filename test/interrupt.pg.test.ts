@@ -57,7 +57,7 @@ describe.concurrent("Ctrl-C", () => {
     await system.json(["base", "create", "-D", system.server.dataDirectory, "--compression", "none"]);
     await untilDrained(system.server.dataDirectory);
     const directory = system.path("interrupted");
-    await using restore = await startSlowly(system, ["restore", directory, "--start"]);
+    await using restore = await startSlowly(system, ["base", "restore", directory, "--start"]);
     await until(async () =>
       (await readdir(directory).catch((): string[] => [])).includes("base")
         ? undefined
@@ -67,18 +67,18 @@ describe.concurrent("Ctrl-C", () => {
     const ended = await restore.end("SIGINT");
 
     expect(wordsOf(system, ended.stderr)).toBe(
-      'tidemark: stopped by SIGINT\nhint: What "<dir>" holds by now cannot be started. Remove it with "tidemark restore <dir> --clean", then run the same command again.',
+      'tidemark: stopped by SIGINT\nhint: What "<dir>" holds by now cannot be started. Remove it with "tidemark base restore <dir> --clean", then run the same command again.',
     );
     expect(ended.code).toBe(4);
     expect(await exists(join(directory, "global", "pg_control"))).toBe(false);
-    const again = await system.run(["restore", directory, "--start", "--stop-after"]);
+    const again = await system.run(["base", "restore", directory, "--start", "--stop-after"]);
     expect([again.code, wordsOf(system, again.stderr)]).toEqual([
       51,
       'tidemark: "<dir>" holds an unfinished restore of backup "<id>", begun at <time>\nhint: It cannot be started. Run the restore again with --clean to remove it first.',
     ]);
-    const cleaned = await system.run(["restore", directory, "--clean", "--yes"]);
+    const cleaned = await system.run(["base", "restore", directory, "--clean", "--yes"]);
     expect([cleaned.code, cleaned.stderr, await readdir(directory)]).toEqual([0, "", []]);
-    const second = await system.run(["restore", directory, "--start", "--stop-after"]);
+    const second = await system.run(["base", "restore", directory, "--start", "--stop-after"]);
     expect([second.code, second.stderr]).toEqual([0, ""]);
     expect(await contentsAt(system, ["--to-latest"])).toEqual(end);
   });
@@ -92,7 +92,7 @@ describe.concurrent("Ctrl-C", () => {
     const end = await fill(system);
     await untilDrained(system.server.dataDirectory);
     const directory = system.path("interrupted");
-    await using restore = system.start(["restore", directory, "--start", "--action", "pause"]);
+    await using restore = system.start(["base", "restore", directory, "--start", "--action", "pause"]);
     await until(async () =>
       (await clusterState(directory).catch(() => undefined))?.kind === "running"
         ? undefined

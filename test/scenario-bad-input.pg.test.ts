@@ -117,56 +117,56 @@ async function answers(...commands: readonly string[]): Promise<string> {
 test("a restore goes only into an empty directory that is not in use", async () => {
   expect(
     await answers(
-      "restore <dir>/full --repo <repo> --server main",
-      "restore <dir>/file --repo <repo> --server main",
-      "restore <dir>/file/below --repo <repo> --server main",
-      "restore <data> --repo <repo> --server main",
-      "restore <other> --repo <repo> --server main",
-      "restore <data> --clean --yes",
-      "restore <dir>/full --clean --yes",
-      "restore <dir>/empty --repo <repo> --server main --tablespace fast=/somewhere",
-      "restore <dir>/empty --repo <repo> --server main --start --bin-directory <dir>/empty",
+      "base restore <dir>/full --repo <repo> --server main",
+      "base restore <dir>/file --repo <repo> --server main",
+      "base restore <dir>/file/below --repo <repo> --server main",
+      "base restore <data> --repo <repo> --server main",
+      "base restore <other> --repo <repo> --server main",
+      "base restore <data> --clean --yes",
+      "base restore <dir>/full --clean --yes",
+      "base restore <dir>/empty --repo <repo> --server main --tablespace fast=/somewhere",
+      "base restore <dir>/empty --repo <repo> --server main --start --bin-directory <dir>/empty",
     ),
   ).toMatchInlineSnapshot(`
-    "$ tidemark restore <dir>/full --repo <repo> --server main
+    "$ tidemark base restore <dir>/full --repo <repo> --server main
     exit 51
     tidemark: "<dir>/full" is not empty: it holds "letter.txt"
     hint: Restore into another directory, or move away what is there.
 
-    $ tidemark restore <dir>/file --repo <repo> --server main
+    $ tidemark base restore <dir>/file --repo <repo> --server main
     exit 51
     tidemark: "<dir>/file" is not a directory
 
-    $ tidemark restore <dir>/file/below --repo <repo> --server main
+    $ tidemark base restore <dir>/file/below --repo <repo> --server main
     exit 51
     tidemark: "<dir>/file/below" is not a directory
 
-    $ tidemark restore <data> --repo <repo> --server main
+    $ tidemark base restore <data> --repo <repo> --server main
     exit 51
     tidemark: "<data>" is not empty: it holds "PG_VERSION", "base", "global" and 21 more
     hint: Restore into another directory, or move away what is there.
 
-    $ tidemark restore <other> --repo <repo> --server main
+    $ tidemark base restore <other> --repo <repo> --server main
     exit 51
     tidemark: "<other>" is not empty: it holds "PG_VERSION", "base", "global" and 21 more
     hint: Restore into another directory, or move away what is there.
 
-    $ tidemark restore <data> --clean --yes
+    $ tidemark base restore <data> --clean --yes
     exit 51
     tidemark: "<data>" does not hold an unfinished restore
     hint: It holds "PG_VERSION", "base", "global" and 21 more. Tidemark removes only what it has put there itself.
 
-    $ tidemark restore <dir>/full --clean --yes
+    $ tidemark base restore <dir>/full --clean --yes
     exit 51
     tidemark: "<dir>/full" does not hold an unfinished restore
     hint: It holds "letter.txt". Tidemark removes only what it has put there itself.
 
-    $ tidemark restore <dir>/empty --repo <repo> --server main --tablespace fast=/somewhere
+    $ tidemark base restore <dir>/empty --repo <repo> --server main --tablespace fast=/somewhere
     exit 2
     tidemark: the backup has no tablespace "fast"
     hint: It has none at all: leave the mapping out.
 
-    $ tidemark restore <dir>/empty --repo <repo> --server main --start --bin-directory <dir>/empty
+    $ tidemark base restore <dir>/empty --repo <repo> --server main --start --bin-directory <dir>/empty
     exit 20
     tidemark: no PostgreSQL 18 server programs: looked in "<dir>/empty"; found "<dir>/empty": holds no executable postgres and initdb
     hint: Name the folder that holds initdb and postgres, for example /usr/lib/postgresql/17/bin."
@@ -176,54 +176,54 @@ test("a restore goes only into an empty directory that is not in use", async () 
 test("a target that cannot be reached is refused before anything is written, with the nearest that can", async () => {
   expect(
     await answers(
-      "restore <dir>/new --repo <repo> --server main --to-time 2001-01-01T00:00:00Z",
-      "restore <dir>/new --repo <repo> --server main --to-time 2101-01-01T00:00:00",
-      "restore <dir>/new --repo <repo> --server main --to-lsn 0/1",
-      "restore <dir>/new --repo <repo> --server main --to-lsn FF/1",
-      "restore <dir>/new --repo <repo> --server main --timeline 7",
-      "restore <dir>/new --repo <repo> --server main --backup nightly",
-      "restore <dir>/new --repo <repo> --server main --backup 20010101T000000",
-      "restore <dir>/new --repo <repo> --server mian",
+      "base restore <dir>/new --repo <repo> --server main --to-time 2001-01-01T00:00:00Z",
+      "base restore <dir>/new --repo <repo> --server main --to-time 2101-01-01T00:00:00",
+      "base restore <dir>/new --repo <repo> --server main --to-lsn 0/1",
+      "base restore <dir>/new --repo <repo> --server main --to-lsn FF/1",
+      "base restore <dir>/new --repo <repo> --server main --timeline 7",
+      "base restore <dir>/new --repo <repo> --server main --backup nightly",
+      "base restore <dir>/new --repo <repo> --server main --backup 20010101T000000",
+      "base restore <dir>/new --repo <repo> --server mian",
       "base show nightly --repo <repo> --server main",
       "base delete <backup> --yes --repo <repo> --server main",
     ),
   ).toMatchInlineSnapshot(`
-    "$ tidemark restore <dir>/new --repo <repo> --server main --to-time 2001-01-01T00:00:00Z
+    "$ tidemark base restore <dir>/new --repo <repo> --server main --to-time 2001-01-01T00:00:00Z
     exit 50
     tidemark: this cannot be restored: the target <time> is before the end of the first usable backup ("<backup>"), <time>
     hint: This is the earliest moment the repository can restore to.
 
-    $ tidemark restore <dir>/new --repo <repo> --server main --to-time 2101-01-01T00:00:00
+    $ tidemark base restore <dir>/new --repo <repo> --server main --to-time 2101-01-01T00:00:00
     exit 50
     tidemark: this cannot be restored: the newest transaction in the archive ended at <time>, not after the target <time>
     hint: To restore everything there is, use --to-latest. The newest time that can be given is just before <time>; has the server archived its last WAL (pg_switch_wal)?
 
-    $ tidemark restore <dir>/new --repo <repo> --server main --to-lsn 0/1
+    $ tidemark base restore <dir>/new --repo <repo> --server main --to-lsn 0/1
     exit 50
     tidemark: this cannot be restored: the target <lsn> is before the end of the first usable backup ("<backup>"), <lsn>
     hint: This is the earliest moment the repository can restore to.
 
-    $ tidemark restore <dir>/new --repo <repo> --server main --to-lsn FF/1
+    $ tidemark base restore <dir>/new --repo <repo> --server main --to-lsn FF/1
     exit 50
     tidemark: this cannot be restored: the archive ends at <lsn>, before the target FF/1
     hint: Restore to an earlier position, or with --to-latest to the end of the archive.
 
-    $ tidemark restore <dir>/new --repo <repo> --server main --timeline 7
+    $ tidemark base restore <dir>/new --repo <repo> --server main --timeline 7
     exit 50
     tidemark: this cannot be restored: the repository holds no history of timeline 7
     hint: It knows the timelines 1.
 
-    $ tidemark restore <dir>/new --repo <repo> --server main --backup nightly
+    $ tidemark base restore <dir>/new --repo <repo> --server main --backup nightly
     exit 40
     tidemark: no backup "nightly" in repository "<repo>/main"
     hint: It holds <backup>.
 
-    $ tidemark restore <dir>/new --repo <repo> --server main --backup 20010101T000000
+    $ tidemark base restore <dir>/new --repo <repo> --server main --backup 20010101T000000
     exit 40
     tidemark: no backup "20010101T000000" in repository "<repo>/main"
     hint: It holds <backup>.
 
-    $ tidemark restore <dir>/new --repo <repo> --server mian
+    $ tidemark base restore <dir>/new --repo <repo> --server mian
     exit 50
     tidemark: this cannot be restored: repository "<repo>/mian" holds no finished backup
     hint: Are repository and server name right? A backup is taken with "tidemark base create".
@@ -243,23 +243,23 @@ test("a target that cannot be reached is refused before anything is written, wit
 test("a backup.info that cannot be true is not restored from", async () => {
   expect(
     await answers(
-      "restore <dir>/new --repo <dir>/garbled --server main",
-      "restore <dir>/new --repo <dir>/garbled --server main --backup <backup>",
-      "restore <dir>/new --repo <dir>/no-end --server main",
+      "base restore <dir>/new --repo <dir>/garbled --server main",
+      "base restore <dir>/new --repo <dir>/garbled --server main --backup <backup>",
+      "base restore <dir>/new --repo <dir>/no-end --server main",
       "base show <backup> --repo <dir>/no-end --server main",
     ),
   ).toMatchInlineSnapshot(`
-    "$ tidemark restore <dir>/new --repo <dir>/garbled --server main
+    "$ tidemark base restore <dir>/new --repo <dir>/garbled --server main
     exit 50
     tidemark: this cannot be restored: repository "<dir>/garbled/main" holds no finished backup, only "<backup>" (unreadable: could not read "<dir>/garbled/main/base/<backup>/backup.info": status is "")
     hint: Look whether another copy of the repository has a whole one.
 
-    $ tidemark restore <dir>/new --repo <dir>/garbled --server main --backup <backup>
+    $ tidemark base restore <dir>/new --repo <dir>/garbled --server main --backup <backup>
     exit 40
     tidemark: backup "<backup>" cannot be restored: its backup.info cannot be read: could not read "<dir>/garbled/main/base/<backup>/backup.info": status is ""
     hint: Choose a finished backup; "tidemark base list" shows them.
 
-    $ tidemark restore <dir>/new --repo <dir>/no-end --server main
+    $ tidemark base restore <dir>/new --repo <dir>/no-end --server main
     exit 50
     tidemark: this cannot be restored: repository "<dir>/no-end/main" holds no finished backup, only "<backup>" (unreadable: could not read "<dir>/no-end/main/base/<backup>/backup.info": "soon" is not an LSN)
     hint: Look whether another copy of the repository has a whole one.
@@ -273,7 +273,7 @@ test("a backup that is not what its backup.info says is refused once that is see
   const directory = system.path("mistaken");
   const restores = ["other-major", "other-system"].map(async (name) => {
     const { code, stderr } = await tidemark(
-      ["restore", `${directory}-${name}`, "--repo", system.path(name), "--server", "main", "--start"],
+      ["base", "restore", `${directory}-${name}`, "--repo", system.path(name), "--server", "main", "--start"],
       { user: system.server.folder.user },
     );
     const files = await readdir(join(`${directory}-${name}`, "global")).catch(() => []);
@@ -387,7 +387,7 @@ test("a base backup is taken only of a server that archives, into a repository o
 
 test("a restore point that is in no WAL is noticed at the end of it, and the server is stopped", async () => {
   const directory = system.path("pointless");
-  const { code, stderr } = await system.run(["restore", directory, "--to-name", "nowhere", "--start"]);
+  const { code, stderr } = await system.run(["base", "restore", directory, "--to-name", "nowhere", "--start"]);
 
   expect(`exit ${code}\n${stderr.replaceAll(directory, "<dir>")}`).toMatchInlineSnapshot(`
     "exit 52

@@ -78,8 +78,8 @@ test("commands, flags and arguments that do not exist or are missing are named, 
       "base list --rep <dir>/repo --server main",
       "base list --repo",
       "base list surplus --repo <dir>/repo --server main",
-      "restore",
-      "restore <dir>/new -o",
+      "base restore",
+      "base restore <dir>/new -o",
       "wal fetch 000000010000000000000001",
     ),
   ).toMatchInlineSnapshot(`
@@ -167,15 +167,15 @@ test("commands, flags and arguments that do not exist or are missing are named, 
     tidemark: too many arguments for "list". Expected 0 arguments but got 1: surplus
     hint: See "tidemark base list --help".
 
-    $ tidemark restore
+    $ tidemark base restore
     exit 2
     tidemark: missing required argument "directory"
-    hint: See "tidemark restore --help".
+    hint: See "tidemark base restore --help".
 
-    $ tidemark restore <dir>/new -o
+    $ tidemark base restore <dir>/new -o
     exit 2
     tidemark: option "-o, --output <format>" argument missing
-    hint: See "tidemark restore --help".
+    hint: See "tidemark base restore --help".
 
     $ tidemark wal fetch 000000010000000000000001
     exit 150
@@ -395,115 +395,115 @@ test("values of flags are checked before anything is opened", async () => {
 test("a restore's target must be one, and have its form", async () => {
   expect(
     await answers(
-      "restore <dir>/new --repo <dir>/repo --server main --to-latest --to-lsn 0/1",
-      "restore <dir>/new --repo <dir>/repo --server main --to-time 2026-11-21T14:29:59Z --to-xid 7",
-      "restore <dir>/new --repo <dir>/repo --server main --exclusive",
-      "restore <dir>/new --repo <dir>/repo --server main --to-name here --exclusive",
-      "restore <dir>/new --repo <dir>/repo --server main --to-time tomorrow",
-      "restore <dir>/new --repo <dir>/repo --server main --to-time 2026-02-31T12:00:00Z",
-      'restore <dir>/new --repo <dir>/repo --server main --to-time "2026-11-21 14:29:59 Europe/Berlin"',
-      "restore <dir>/new --repo <dir>/repo --server main --to-lsn 16B374D848",
-      "restore <dir>/new --repo <dir>/repo --server main --to-xid -1",
-      "restore <dir>/new --repo <dir>/repo --server main --to-xid 0",
-      'restore <dir>/new --repo <dir>/repo --server main --to-name ""',
-      "restore <dir>/new --repo <dir>/repo --server main --timeline newest",
-      "restore <dir>/new --repo <dir>/repo --server main --action explode",
-      "restore <dir>/new --repo <dir>/repo --server main --archiving maybe",
-      "restore <dir>/new --repo <dir>/repo --server main --tablespace fast",
-      "restore <dir>/new --repo <dir>/repo --server main --tablespace fast=relative/path",
-      "restore <dir>/new --repo <dir>/repo --server main --concurrency many",
-      "restore <dir>/empty --clean",
-      "restore <dir>/empty --clean --yes",
+      "base restore <dir>/new --repo <dir>/repo --server main --to-latest --to-lsn 0/1",
+      "base restore <dir>/new --repo <dir>/repo --server main --to-time 2026-11-21T14:29:59Z --to-xid 7",
+      "base restore <dir>/new --repo <dir>/repo --server main --exclusive",
+      "base restore <dir>/new --repo <dir>/repo --server main --to-name here --exclusive",
+      "base restore <dir>/new --repo <dir>/repo --server main --to-time tomorrow",
+      "base restore <dir>/new --repo <dir>/repo --server main --to-time 2026-02-31T12:00:00Z",
+      'base restore <dir>/new --repo <dir>/repo --server main --to-time "2026-11-21 14:29:59 Europe/Berlin"',
+      "base restore <dir>/new --repo <dir>/repo --server main --to-lsn 16B374D848",
+      "base restore <dir>/new --repo <dir>/repo --server main --to-xid -1",
+      "base restore <dir>/new --repo <dir>/repo --server main --to-xid 0",
+      'base restore <dir>/new --repo <dir>/repo --server main --to-name ""',
+      "base restore <dir>/new --repo <dir>/repo --server main --timeline newest",
+      "base restore <dir>/new --repo <dir>/repo --server main --action explode",
+      "base restore <dir>/new --repo <dir>/repo --server main --archiving maybe",
+      "base restore <dir>/new --repo <dir>/repo --server main --tablespace fast",
+      "base restore <dir>/new --repo <dir>/repo --server main --tablespace fast=relative/path",
+      "base restore <dir>/new --repo <dir>/repo --server main --concurrency many",
+      "base restore <dir>/empty --clean",
+      "base restore <dir>/empty --clean --yes",
     ),
   ).toMatchInlineSnapshot(`
-    "$ tidemark restore <dir>/new --repo <dir>/repo --server main --to-latest --to-lsn 0/1
+    "$ tidemark base restore <dir>/new --repo <dir>/repo --server main --to-latest --to-lsn 0/1
     exit 2
     tidemark: --to-latest and --to-lsn exclude each other
     hint: Give one target.
 
-    $ tidemark restore <dir>/new --repo <dir>/repo --server main --to-time 2026-11-21T14:29:59Z --to-xid 7
+    $ tidemark base restore <dir>/new --repo <dir>/repo --server main --to-time 2026-11-21T14:29:59Z --to-xid 7
     exit 2
     tidemark: --to-time and --to-xid exclude each other
     hint: Give one target.
 
-    $ tidemark restore <dir>/new --repo <dir>/repo --server main --exclusive
+    $ tidemark base restore <dir>/new --repo <dir>/repo --server main --exclusive
     exit 2
     tidemark: --exclusive needs --to-time, --to-lsn or --to-xid
 
-    $ tidemark restore <dir>/new --repo <dir>/repo --server main --to-name here --exclusive
+    $ tidemark base restore <dir>/new --repo <dir>/repo --server main --to-name here --exclusive
     exit 2
     tidemark: --exclusive needs --to-time, --to-lsn or --to-xid
 
-    $ tidemark restore <dir>/new --repo <dir>/repo --server main --to-time tomorrow
+    $ tidemark base restore <dir>/new --repo <dir>/repo --server main --to-time tomorrow
     exit 2
     tidemark: "tomorrow" is not a time
     hint: Write it with its zone, for example "2026-01-15 14:30:00+00" or 2026-01-15T14:30:00Z.
 
-    $ tidemark restore <dir>/new --repo <dir>/repo --server main --to-time 2026-02-31T12:00:00Z
+    $ tidemark base restore <dir>/new --repo <dir>/repo --server main --to-time 2026-02-31T12:00:00Z
     exit 2
     tidemark: "2026-02-31T12:00:00Z" is not a time
     hint: Write it with its zone, for example "2026-01-15 14:30:00+00" or 2026-01-15T14:30:00Z.
 
-    $ tidemark restore <dir>/new --repo <dir>/repo --server main --to-time "2026-11-21 14:29:59 Europe/Berlin"
+    $ tidemark base restore <dir>/new --repo <dir>/repo --server main --to-time "2026-11-21 14:29:59 Europe/Berlin"
     exit 2
     tidemark: "2026-11-21 14:29:59 Europe/Berlin" is not a time
     hint: Write it with its zone, for example "2026-01-15 14:30:00+00" or 2026-01-15T14:30:00Z.
 
-    $ tidemark restore <dir>/new --repo <dir>/repo --server main --to-lsn 16B374D848
+    $ tidemark base restore <dir>/new --repo <dir>/repo --server main --to-lsn 16B374D848
     exit 2
     tidemark: --to-lsn is "16B374D848", which is not an LSN
     hint: Write an LSN as PostgreSQL does, for example 16/B374D848.
 
-    $ tidemark restore <dir>/new --repo <dir>/repo --server main --to-xid -1
+    $ tidemark base restore <dir>/new --repo <dir>/repo --server main --to-xid -1
     exit 2
     tidemark: recovery target xid "-1" is not a transaction ID
     hint: A transaction ID is a whole number from 3 to 4294967295.
 
-    $ tidemark restore <dir>/new --repo <dir>/repo --server main --to-xid 0
+    $ tidemark base restore <dir>/new --repo <dir>/repo --server main --to-xid 0
     exit 2
     tidemark: recovery target xid "0" is not a transaction ID
     hint: A transaction ID is a whole number from 3 to 4294967295.
 
-    $ tidemark restore <dir>/new --repo <dir>/repo --server main --to-name ""
+    $ tidemark base restore <dir>/new --repo <dir>/repo --server main --to-name ""
     exit 2
     tidemark: recovery target name "" has 0 bytes, not 1 to 63
     hint: PostgreSQL limits the name of a restore point to 63 bytes.
 
-    $ tidemark restore <dir>/new --repo <dir>/repo --server main --timeline newest
+    $ tidemark base restore <dir>/new --repo <dir>/repo --server main --timeline newest
     exit 2
     tidemark: --timeline is "newest", which is no timeline
     hint: Give a timeline as a number from 1 on, or "latest".
 
-    $ tidemark restore <dir>/new --repo <dir>/repo --server main --action explode
+    $ tidemark base restore <dir>/new --repo <dir>/repo --server main --action explode
     exit 2
     tidemark: --action is "explode"
     hint: Use promote, pause or shutdown.
 
-    $ tidemark restore <dir>/new --repo <dir>/repo --server main --archiving maybe
+    $ tidemark base restore <dir>/new --repo <dir>/repo --server main --archiving maybe
     exit 2
     tidemark: --archiving is "maybe"
     hint: Use off or keep.
 
-    $ tidemark restore <dir>/new --repo <dir>/repo --server main --tablespace fast
+    $ tidemark base restore <dir>/new --repo <dir>/repo --server main --tablespace fast
     exit 2
     tidemark: "fast" is not a tablespace mapping
     hint: Write the tablespace's name or old location and its new directory, for example fast=/mnt/nvme/fast.
 
-    $ tidemark restore <dir>/new --repo <dir>/repo --server main --tablespace fast=relative/path
+    $ tidemark base restore <dir>/new --repo <dir>/repo --server main --tablespace fast=relative/path
     exit 2
     tidemark: "fast=relative/path" is not a tablespace mapping
     hint: Write the tablespace's name or old location and its new directory, for example fast=/mnt/nvme/fast.
 
-    $ tidemark restore <dir>/new --repo <dir>/repo --server main --concurrency many
+    $ tidemark base restore <dir>/new --repo <dir>/repo --server main --concurrency many
     exit 2
     tidemark: --concurrency is "many", but must be a whole number from 1 on
 
-    $ tidemark restore <dir>/empty --clean
+    $ tidemark base restore <dir>/empty --clean
     exit 2
     tidemark: this needs a confirmation, and there is no terminal to ask on
     hint: Add --yes when you have seen the plan (--dry-run).
 
-    $ tidemark restore <dir>/empty --clean --yes
+    $ tidemark base restore <dir>/empty --clean --yes
     exit 0"
   `);
 });
@@ -511,9 +511,9 @@ test("a restore's target must be one, and have its form", async () => {
 test("a repository without backups says so, and gives nothing", async () => {
   expect(
     await answers(
-      "restore <dir>/new --repo <dir>/repo --server main",
-      "restore <dir>/new --backup latest --repo <dir>/repo --server main",
-      "restore <dir>/new --backup nightly --repo <dir>/repo --server main",
+      "base restore <dir>/new --repo <dir>/repo --server main",
+      "base restore <dir>/new --backup latest --repo <dir>/repo --server main",
+      "base restore <dir>/new --backup nightly --repo <dir>/repo --server main",
       "base list --repo <dir>/repo --server main",
       "base show latest --repo <dir>/repo --server main",
       "base show nightly --repo <dir>/repo --server main",
@@ -521,17 +521,17 @@ test("a repository without backups says so, and gives nothing", async () => {
       "base delete nightly --yes --repo <dir>/repo --server main",
     ),
   ).toMatchInlineSnapshot(`
-    "$ tidemark restore <dir>/new --repo <dir>/repo --server main
+    "$ tidemark base restore <dir>/new --repo <dir>/repo --server main
     exit 50
     tidemark: this cannot be restored: repository "<dir>/repo/main" holds no finished backup
     hint: Are repository and server name right? A backup is taken with "tidemark base create".
 
-    $ tidemark restore <dir>/new --backup latest --repo <dir>/repo --server main
+    $ tidemark base restore <dir>/new --backup latest --repo <dir>/repo --server main
     exit 50
     tidemark: this cannot be restored: repository "<dir>/repo/main" holds no finished backup
     hint: Are repository and server name right? A backup is taken with "tidemark base create".
 
-    $ tidemark restore <dir>/new --backup nightly --repo <dir>/repo --server main
+    $ tidemark base restore <dir>/new --backup nightly --repo <dir>/repo --server main
     exit 40
     tidemark: no backup "nightly" in repository "<dir>/repo/main"
     hint: The repository holds no backup yet.

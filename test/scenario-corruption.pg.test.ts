@@ -310,7 +310,7 @@ describe("the command line over a damaged repository", () => {
   /** How `restore --start` into a new directory ends. It must leave nothing that runs or could. */
   async function restoring(...args: string[]) {
     const dataDirectory = system.path(`restored-from-damage-${++scratch}`);
-    const { code, stderr } = await system.run(["restore", dataDirectory, "--start", ...args]);
+    const { code, stderr } = await system.run(["base", "restore", dataDirectory, "--start", ...args]);
     const server = await adoptServer({ dataDirectory });
     await server?.stop("immediate");
     expect(stderr).not.toMatch(/^\s+at /m);

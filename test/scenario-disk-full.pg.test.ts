@@ -121,7 +121,7 @@ describe.skipIf(why !== undefined)(`a full disk${skipped}`, () => {
     await using disk = await mountSmallDisk(target, "size=8m", user);
     const dataDirectory = join(target, "data");
 
-    const refused = await system.run(["restore", dataDirectory]);
+    const refused = await system.run(["base", "restore", dataDirectory]);
     expect(refused).toMatchObject({
       code: 6,
       stderr: expect.stringMatching(/the restore needs [\d.]+ MiB on the file system of ".*target/) as string,
@@ -130,7 +130,7 @@ describe.skipIf(why !== undefined)(`a full disk${skipped}`, () => {
 
     // Room enough for the bytes, but not for the files: this shows only on the way.
     await disk.remount("size=400m,nr_inodes=200");
-    const broken = await system.run(["restore", dataDirectory]);
+    const broken = await system.run(["base", "restore", dataDirectory]);
     expect(broken).toMatchObject({ code: 6, stderr: expect.stringContaining(dataDirectory) as string });
     expect(broken.stderr).not.toMatch(/^\s+at /m);
     await expect(stat(join(dataDirectory, "global/pg_control"))).rejects.toMatchObject({ code: "ENOENT" });
@@ -138,8 +138,8 @@ describe.skipIf(why !== undefined)(`a full disk${skipped}`, () => {
     const start = startServer({ binaries: server.binaries, dataDirectory, readyTimeoutMs: 20_000 });
     await expect(start).rejects.toThrow(/ended before it could become ready/);
 
-    expect(await system.run(["restore", dataDirectory, "--clean", "--yes"])).toMatchObject({ code: 0 });
-    await system.json(["restore", dataDirectory]);
+    expect(await system.run(["base", "restore", dataDirectory, "--clean", "--yes"])).toMatchObject({ code: 0 });
+    await system.json(["base", "restore", dataDirectory]);
     await using restored = await restoreAndStart(system, []);
     expect(await restored.contents()).toEqual(rows);
   });

@@ -95,6 +95,7 @@ test(
     });
     // A position that the newest timeline left before: there is no such moment on it, and that is said beforehand.
     const refused = await system.run([
+      "base",
       "restore",
       system.path("refused"),
       "--to-xid",

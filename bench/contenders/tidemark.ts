@@ -112,6 +112,7 @@ async function openRepository(variant: Variant, place: Place): Promise<OpenRepos
     restore: async (directory, target) => ({
       kind: "restore-and-start",
       command: command(
+        "base",
         "restore",
         directory,
         "--to-lsn",

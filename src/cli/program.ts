@@ -1,5 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
+import { addControlCommands } from "./control-commands.ts";
+import { addControlPlaneCommands } from "./control-program.ts";
 import { addExamples, addRepositoryOptions, addServerOptions, collect } from "./options.ts";
 
 /**
@@ -29,9 +31,13 @@ export function createProgram(signal: AbortSignal): Command {
   addWalCommands(wal, signal);
   addPrefetchCommand(wal, signal);
   addAgentCommands(program, signal);
-  addBaseCommands(program.command("base").description("base backups, directly"), signal);
-  addRestoreCommand(program, signal);
+  const base = program.command("base").description("base backups, directly");
+  addBaseCommands(base, signal);
+  addRestoreCommand(base, signal);
   addManifestCommands(program);
+  addControlPlaneCommands(program, signal);
+  addControlCommands(program, signal);
+  addInstanceCommands(program, signal);
   for (const command of program.commands) for (const at of [command, ...command.commands]) at.exitOverride();
   return program;
 }
@@ -197,8 +203,8 @@ function addBaseCommands(base: Command, signal: AbortSignal): void {
   addRepositoryOptions(keep);
 }
 
-function addRestoreCommand(program: Command, signal: AbortSignal): void {
-  const restore = program
+function addRestoreCommand(base: Command, signal: AbortSignal): void {
+  const restore = base
     .command("restore")
     .argument("<directory>", "the new data directory; absent or empty")
     .description("restore a server to a chosen moment, from the repository alone")
@@ -226,15 +232,15 @@ function addRestoreCommand(program: Command, signal: AbortSignal): void {
     .option("--clean", "remove what an unfinished restore left in the directory, then stop")
     .option("-y, --yes", "do not ask before --clean")
     .action(async (directory: string, options) =>
-      (await import("./commands/restore.ts")).run(directory, options, signal),
+      (await import("./commands/base-restore.ts")).run(directory, options, signal),
     );
   addRepositoryOptions(restore);
   addExamples(restore, [
     [
       "the second before the accident",
-      `tidemark restore /srv/restored --to-time '2026-11-21 14:29:59+00' --repo /srv/backup --server main --start`,
+      `tidemark base restore /srv/restored --to-time '2026-11-21 14:29:59+00' --repo /srv/backup --server main --start`,
     ],
-    ["only look", "tidemark restore /srv/restored --to-latest --dry-run --config /etc/tidemark.yaml"],
+    ["only look", "tidemark base restore /srv/restored --to-latest --dry-run --config /etc/tidemark.yaml"],
   ]);
 }
 
@@ -263,6 +269,38 @@ function addManifestCommands(program: Command): void {
     .description("print the JSON Schema of manifests, for editors")
     .action(async (kind: string | undefined) => (await import("./commands/schema.ts")).run(kind));
   addExamples(schema, [["for one kind", "tidemark schema Cluster"]]);
+}
+
+function addInstanceCommands(program: Command, signal: AbortSignal): void {
+  const instance = program
+    .command("instance")
+    .description("one PostgreSQL instance, as the control plane runs it: server, archiving, base backups");
+
+  const run = instance
+    .command("run")
+    .argument("<folder>", "the instance's folder, which holds instance.json")
+    .description(
+      "make the data directory if there is none, run the server, and archive its WAL, until stopped; SIGTERM leaves the server running",
+    )
+    .addOption(new Option("--log-level <level>", "debug, info, warn or error"))
+    .action(async (folder: string, options) =>
+      (await import("./commands/instance.ts")).run(folder, options, signal),
+    );
+  addExamples(run, [
+    ["in the foreground", "tidemark instance run /var/lib/tidemark/clusters/default/pg/instances/pg-1"],
+  ]);
+
+  const status = instance
+    .command("status")
+    .argument("<folder>", "the instance's folder")
+    .description("how the server is, what waits to be archived, and which backups were asked for")
+    .addOption(new Option("-o, --output <format>", "text or json").default("text"))
+    .action(async (folder: string, options) =>
+      (await import("./commands/instance.ts")).status(folder, options),
+    );
+  addExamples(status, [
+    ["for programs", "tidemark instance status /var/lib/tidemark/clusters/default/pg/instances/pg-1 -o json"],
+  ]);
 }
 
 function packageVersion(): string {

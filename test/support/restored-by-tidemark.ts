@@ -5,7 +5,7 @@ import { readTables, type Tables } from "./ledger.ts";
 import type { S3Place } from "./s3-place.ts";
 import { tidemarkJson } from "./programs.ts";
 
-/** What `tidemark restore --start` left behind, looked at and cleaned up again. */
+/** What `tidemark base restore --start` left behind, looked at and cleaned up again. */
 export interface Restored {
   readonly tables: Tables;
   readonly backup: string;
@@ -35,6 +35,7 @@ export async function restoreWithTidemark(
   const fastDirectory = await folder.make("restored-fast");
   const output = await tidemarkJson<RestoreOutput>(
     [
+      "base",
       "restore",
       dataDirectory,
       ...place.tidemark(server),

@@ -1,311 +1,96 @@
-import { rm } from "node:fs/promises";
-import { resolve } from "node:path";
-import { startPrefetcher } from "../../agent/prefetcher.ts";
-import { prefetchRootOf, quoteForShell } from "../../agent/shell-text.ts";
-import { EngineError, isEngineError } from "../../common/errors.ts";
-import { formatBytes, formatDuration } from "../../common/units.ts";
-import { formatLsn } from "../../postgres/lsn.ts";
-import type { RecoveryAction } from "../../postgres/recovery-settings.ts";
-import { removeRecoverySettings } from "../../postgres/recovery-settings-file.ts";
-import { findServerBinaries, type ServerBinaries } from "../../postgres/server-binaries.ts";
-import type { ServerUser } from "../../postgres/server-process.ts";
-import { serverMajor } from "../../repository/backup-info.ts";
-import { backupInfoKey } from "../../repository/keys.ts";
-import { planRestore, type RestorePlan } from "../../restore/plan-restore.ts";
-import { summarizePlan, type RestorePlanSummary } from "../../restore/plan-summary.ts";
-import { runRestore, type RestoreResult } from "../../restore/run-restore.ts";
-import { startAndVerify, type VerifiedRecovery } from "../../restore/start-and-verify.ts";
-import { parseTablespaceMap, tablespaceTargets, type TablespaceMap } from "../../restore/tablespaces.ts";
-import { cleanUnfinishedRestore } from "../../restore/target-directory.ts";
+import { stringify } from "yaml";
+import { z } from "zod";
+import { EngineError } from "../../common/errors.ts";
+import { phases } from "../../control/clusters/cluster-status.ts";
+import type { SocketOptions } from "../../control/state-directory.ts";
+import { describePlan } from "../../restore/plan-text.ts";
+import type { RestorePlanSummary } from "../../restore/plan-summary.ts";
 import { confirm } from "../confirm.ts";
-import { openContext, type CommandContext } from "../context.ts";
-import { explainInterruption } from "../interrupted.ts";
-import { parseCount, type RepositoryOptions } from "../options.ts";
-import { formatFacts, formatJson, parseOutputFormat } from "../output.ts";
-import { become } from "../privileges.ts";
-import { createProgressReporter } from "../progress.ts";
-import { makeRestoreDirectory } from "../restore-directory.ts";
-import { formatRestorePlan } from "../restore-plan-text.ts";
-import { parseTarget, parseTimeline, type TargetOptions } from "../restore-target.ts";
-import { writeRestoreScript } from "../../agent/restore-script-file.ts";
-import { selfCommand } from "../self-command.ts";
+import { connectFor, type ControlClient } from "../control-client.ts";
+import { applyTexts } from "../control/apply-texts.ts";
+import { clusterPath, readCluster, watchCluster } from "../control/cluster-resource.ts";
+import { parseClusterTarget } from "../control/cluster-target.ts";
+import { restoredCluster } from "../control/restored-cluster.ts";
+import { formatFacts } from "../output.ts";
+import { parseTimeline } from "../restore-target.ts";
 
-interface RestoreOptions extends RepositoryOptions, TargetOptions {
+export interface ClusterRestoreOptions extends SocketOptions {
+  readonly namespace?: string;
+  readonly to: string;
+  readonly as: string;
+  readonly exclusive?: boolean;
+  readonly timeline?: string;
   readonly backup?: string;
-  readonly tablespace?: readonly string[];
   readonly dryRun?: boolean;
-  readonly start?: boolean;
-  readonly stopAfter?: boolean;
-  readonly action: string;
-  readonly archiving: string;
-  readonly concurrency?: string;
-  readonly binDirectory?: string;
-  readonly clean?: boolean;
   readonly yes?: boolean;
+  readonly wait: boolean;
 }
 
-/** `tidemark restore`. */
-export async function run(directory: string, options: RestoreOptions, signal: AbortSignal): Promise<void> {
-  const format = parseOutputFormat(options.output ?? "text");
-  const dataDirectory = resolve(directory);
-  if (options.clean === true) return clean(dataDirectory, options, signal);
-  const choices = parseChoices(options);
-  await using context = await openContext({ logLevel: "warn", ...options }, signal);
-  const plan = await requirePlan(context, choices, signal);
-  const tablespaces = tablespaceTargets(plan.recovery.backup.info, dataDirectory, choices.tablespaceMap);
-  const summary: RestorePlanSummary = {
-    ...summarizePlan(plan, tablespaces),
-    notes: [...choices.notes, ...plan.notes],
-  };
-  if (format === "text") process.stdout.write(formatRestorePlan(summary));
-  if (options.dryRun === true) {
-    if (format === "json") process.stdout.write(formatJson({ plan: summary }));
-    return;
-  }
-  const binaries = choices.start ? await findBinaries(plan, options, context) : undefined;
-  // So that everything written belongs to the server's user, and the repository is read with the rights of
-  // `restore_command`.
-  const owner = await makeRestoreDirectory(dataDirectory, tablespaces, choices.start);
-  if (owner !== undefined) await become(owner);
-  await using ownContext = owner === undefined ? undefined : await reopenAs(owner, plan, options, signal);
-  const job: RestoreJob = { context: ownContext ?? context, plan, choices, dataDirectory, options, signal };
-  const restored = await explainInterruption(
-    unpack(job),
-    `What "${dataDirectory}" holds by now cannot be started. Remove it with "tidemark restore ${dataDirectory} --clean", then run the same command again.`,
-  );
-  const recovery =
-    binaries === undefined
-      ? undefined
-      : await explainInterruption(
-          recover(job, binaries),
-          `The server is stopped, and "${dataDirectory}" is restored, but not yet recovered to its target. Start PostgreSQL on it to go on, or remove it.`,
-        );
-  if (format === "json")
-    process.stdout.write(formatJson({ plan: summary, ...resultJson(restored, recovery) }));
-  else process.stdout.write(resultText(job, restored, recovery));
-}
+const previewSchema = z.object({
+  objectStore: z.string().nullable(),
+  repository: z.string(),
+  serverName: z.string(),
+  plan: z.custom<RestorePlanSummary>((value) => typeof value === "object" && value !== null),
+});
 
-/**
- * The plan was read with root's credentials; the rest, like `restore_command` later, works with those of the server's user
- * (in the environment, or its own `~/.aws`). Whether they open the repository shows here, before anything is written.
- */
-async function reopenAs(
-  user: ServerUser,
-  plan: RestorePlan,
-  options: RestoreOptions,
+/** `tidemark restore`: another cluster's data at a moment, as a new cluster. The plan first, then its manifest, then a question. */
+export async function run(
+  cluster: string,
+  options: ClusterRestoreOptions,
   signal: AbortSignal,
-): Promise<CommandContext> {
-  const context = await openContext({ logLevel: "warn", ...options }, signal);
-  const { store, server } = context.firstRepository;
-  try {
-    await store.head(backupInfoKey(server, plan.recovery.backup.id), { signal });
-    return context;
-  } catch (cause) {
-    await context[Symbol.asyncDispose]();
-    if (!isEngineError(cause) || cause.code === "aborted") throw cause;
-    throw new EngineError(cause.code, `as user "${user.name}": ${cause.message}`, {
-      cause,
-      hint: `Restore gives up root, and recovery runs as "${user.name}": give that user access to the repository, by credentials in the environment or in its home directory.`,
-    });
-  }
-}
-
-interface RestoreChoices {
-  readonly target: ReturnType<typeof parseTarget>["target"];
-  readonly notes: readonly string[];
-  readonly timeline: ReturnType<typeof parseTimeline>;
-  readonly backup: string;
-  readonly tablespaceMap: TablespaceMap;
-  readonly action: RecoveryAction;
-  readonly archiving: "off" | "preserve";
-  readonly concurrency: number | undefined;
-  readonly start: boolean;
-}
-
-interface RestoreJob {
-  readonly context: CommandContext;
-  readonly plan: RestorePlan;
-  readonly choices: RestoreChoices;
-  readonly dataDirectory: string;
-  readonly options: RestoreOptions;
-  readonly signal: AbortSignal;
-}
-
-function parseChoices(options: RestoreOptions): RestoreChoices {
-  const { action, archiving } = options;
-  if (action !== "promote" && action !== "pause" && action !== "shutdown") {
-    throw new EngineError("usage", `--action is "${action}"`, { hint: "Use promote, pause or shutdown." });
-  }
-  if (archiving !== "off" && archiving !== "keep") {
-    throw new EngineError("usage", `--archiving is "${archiving}"`, { hint: "Use off or keep." });
-  }
-  return {
-    ...parseTarget(options),
-    timeline: parseTimeline(options.timeline),
-    backup: options.backup ?? "auto",
-    tablespaceMap: parseTablespaceMap(options.tablespace ?? []),
-    action,
-    archiving: archiving === "keep" ? "preserve" : "off",
-    concurrency: parseCount("--concurrency", options.concurrency),
-    start: options.start === true,
-  };
-}
-
-async function clean(dataDirectory: string, options: RestoreOptions, signal: AbortSignal): Promise<void> {
-  await confirm(`Remove what an unfinished restore left in ${dataDirectory}?`, options, signal);
-  const removed = await cleanUnfinishedRestore(dataDirectory);
-  process.stdout.write(
-    removed ? `removed the unfinished restore in ${dataDirectory}\n` : `${dataDirectory} is empty\n`,
-  );
-}
-
-async function requirePlan(
-  context: CommandContext,
-  choices: RestoreChoices,
-  signal: AbortSignal,
-): Promise<RestorePlan> {
-  const { target, timeline, backup } = choices;
-  const plan = await planRestore({
-    repository: context.firstRepository,
-    request: { target, timeline, backup },
+): Promise<void> {
+  const { target, notes } = parseClusterTarget(options.to, options.exclusive === true);
+  const namespace = options.namespace ?? "default";
+  const client = await connectFor(options);
+  const origin = await readCluster(client, namespace, cluster, signal);
+  const body = { target, timeline: parseTimeline(options.timeline), backup: options.backup ?? "auto" };
+  const answer = await client.request(`${clusterPath(namespace, cluster)}/recovery-plan`, {
+    method: "POST",
+    body,
     signal,
   });
-  if (plan.kind === "reachable") return plan;
-  throw new EngineError("target-unreachable", `this cannot be restored: ${plan.reason}`, { hint: plan.hint });
-}
-
-async function findBinaries(
-  plan: RestorePlan,
-  options: RestoreOptions,
-  context: CommandContext,
-): Promise<ServerBinaries> {
-  const binDirectory = options.binDirectory ?? context.config.postgres?.binDirectory;
-  return findServerBinaries({ major: serverMajor(plan.recovery.backup.info), binDirectory });
-}
-
-/** For a server that is started without us: the first file comes the slow way and starts a prefetcher for the rest. */
-function fetchCommand({ dataDirectory, options }: RestoreJob): string[] {
-  return selfCommand(["wal", "fetch", "--prefetch", dataDirectory], options);
-}
-
-async function unpack(job: RestoreJob): Promise<RestoreResult> {
-  const { context, plan, choices, dataDirectory, signal } = job;
-  const reporter = createProgressReporter(process.stderr);
-  const startedMs = performance.now();
-  const script = writeRestoreScript(
-    prefetchRootOf(dataDirectory),
-    selfCommand(["wal", "fetch"], job.options),
+  const { plan, repository, ...source } = previewSchema.parse(answer);
+  process.stderr.write(
+    formatFacts([
+      ["from", `${namespace}/${cluster}, repository ${repository}`],
+      ...describePlan(plan),
+      ...notes.map((note): [string, string] => ["note", note]),
+    ]),
   );
-  const restored = await runRestore({
-    repository: context.firstRepository,
-    plan,
-    dataDirectory,
-    tablespaceMap: choices.tablespaceMap,
-    recovery: {
-      restoreCommand: script.restoreCommand,
-      action: choices.action,
-      archiving: choices.archiving,
+  const manifest = restoredCluster(origin, options.as, target, {
+    ...source,
+    backupId: plan.backup.id,
+    major: plan.backup.postgresMajor,
+  });
+  const text = stringify(manifest, { lineWidth: 0 });
+  process.stdout.write(options.dryRun === true ? text : `\n${text}\n`);
+  if (options.dryRun === true) return;
+  await confirm(`Make Cluster ${namespace}/${options.as} of it?`, options, signal);
+  await applyTexts(client, [{ path: "-", text }], { namespace, signal });
+  if (options.wait) await waitUntilHealthy(client, namespace, options.as, signal);
+}
+
+async function waitUntilHealthy(
+  client: ControlClient,
+  namespace: string,
+  name: string,
+  signal: AbortSignal,
+): Promise<void> {
+  let last = "";
+  for await (const { status } of watchCluster(client, namespace, name, signal)) {
+    const text = status.phaseReason === undefined ? status.phase : `${status.phase}: ${status.phaseReason}`;
+    if (text !== last && text !== "") process.stderr.write(`${text}\n`);
+    last = text;
+    if (status.phase === phases.healthy) {
+      process.stdout.write(`cluster/${name} is ready; tidemark psql ${name} -n ${namespace}\n`);
+      return;
+    }
+  }
+  throw new EngineError(
+    "aborted",
+    `waiting for Cluster ${namespace}/${name} has ended; it goes on by itself`,
+    {
+      hint: `tidemark status ${name} -n ${namespace} shows it; tidemark delete cluster ${name} -n ${namespace} gives it up.`,
     },
-    concurrency: choices.concurrency ?? context.config.restore?.concurrency,
-    log: context.log,
-    signal,
-    progress: ({ phase, doneBytes, totalBytes }) =>
-      reporter.update({
-        label: phase === "unpack" ? "restoring" : phase,
-        bytesDone: doneBytes,
-        bytesTotal: totalBytes,
-        elapsedMs: performance.now() - startedMs,
-      }),
-  }).finally(() => reporter.finish());
-  await script.write();
-  return restored;
-}
-
-async function recover(job: RestoreJob, binaries: ServerBinaries): Promise<VerifiedRecovery> {
-  const { context, plan, choices, dataDirectory, signal } = job;
-  const { info } = plan.recovery.backup;
-  const verified = await (async () => {
-    await using _prefetcher = await startPrefetcher({
-      root: prefetchRootOf(dataDirectory),
-      repositories: context.repositories,
-      walSegmentSizeBytes: info.walSegmentSizeBytes,
-      ...(info.systemIdentifier === undefined ? {} : { expectedSystemIdentifier: info.systemIdentifier }),
-      fetchCommand: fetchCommand(job),
-      // A server that pauses or stops at its target, or is stopped before, goes on with it when it is started again.
-      leaveScript: true,
-      log: context.log,
-    });
-    // Awaited here: the prefetcher must live until recovery is over.
-    return await startAndVerify({
-      plan,
-      start: { binaries, dataDirectory },
-      action: choices.action,
-      log: context.log,
-      signal,
-    });
-  })();
-  // Recovery is over: a later crash of this server must not look into the archive again.
-  if (choices.action === "promote") {
-    await removeRecoverySettings(dataDirectory);
-    await rm(prefetchRootOf(dataDirectory), { recursive: true, force: true });
-  }
-  if (job.options.stopAfter === true) await verified.server?.stop("fast");
-  else verified.server?.release();
-  return verified;
-}
-
-function resultText(
-  job: RestoreJob,
-  restored: RestoreResult,
-  recovery: VerifiedRecovery | undefined,
-): string {
-  const { dataDirectory, options } = job;
-  const facts: [string, string][] = [
-    [
-      "restored",
-      `${formatBytes(restored.dataBytes)} in ${restored.fileCount} files to ${dataDirectory}, in ${formatDuration(restored.durationMs)}`,
-    ],
-    ...restored.notes.map((note): [string, string] => ["note", note]),
-  ];
-  if (recovery === undefined) {
-    facts.push([
-      "next",
-      `start PostgreSQL on ${dataDirectory} (postgres -D ${quoteForShell(dataDirectory)} -c data_directory=${quoteForShell(dataDirectory)}); it replays to the target and then ${job.choices.action}s`,
-    ]);
-    return `\n${formatFacts(facts)}`;
-  }
-  facts.push(["recovered", `in ${formatDuration(recovery.durationMs)}; stopped ${recovery.stopReason}`]);
-  if (recovery.reachedLsn !== undefined) facts.push(["reached", formatLsn(recovery.reachedLsn)]);
-  if (recovery.lastReplayedTransactionTime !== undefined) {
-    facts.push(["last transaction", recovery.lastReplayedTransactionTime]);
-  }
-  if (recovery.newTimeline !== undefined) facts.push(["new timeline", String(recovery.newTimeline)]);
-  const { server } = recovery;
-  if (server !== undefined && options.stopAfter !== true) {
-    facts.push([
-      "running",
-      `process ${server.pid}; psql -h ${server.connection.host} -p ${server.connection.port} -U ${server.connection.user}`,
-    ]);
-  }
-  return `\n${formatFacts(facts)}`;
-}
-
-function resultJson(
-  restored: RestoreResult,
-  recovery: VerifiedRecovery | undefined,
-): Record<string, unknown> {
-  return {
-    restored: { ...restored, durationMs: Math.round(restored.durationMs) },
-    recovery:
-      recovery === undefined
-        ? null
-        : {
-            stopReason: recovery.stopReason,
-            reachedLsn: recovery.reachedLsn === undefined ? null : formatLsn(recovery.reachedLsn),
-            newTimeline: recovery.newTimeline ?? null,
-            lastReplayedTransactionTime: recovery.lastReplayedTransactionTime ?? null,
-            durationMs: Math.round(recovery.durationMs),
-            connection: recovery.server?.connection ?? null,
-          },
-  };
+  );
 }

@@ -174,7 +174,7 @@ export class Demo {
   async #plan(lastGoodTime: string): Promise<RestorePlan> {
     const { repository, restoredDirectory } = this.#stage;
     this.#tell.scene(5, "The plan: what a restore would do, before a byte is copied");
-    this.#tell.quote(`tidemark restore ${restoredDirectory} --to-time '${lastGoodTime}' --start`);
+    this.#tell.quote(`tidemark base restore ${restoredDirectory} --to-time '${lastGoodTime}' --start`);
     const plan = await planRestore({
       repository,
       request: {

@@ -1,0 +1,136 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { systemClock } from "../../common/clock.ts";
+import { EngineError } from "../../common/errors.ts";
+import { startControlPlane, type ControlPlane } from "../../control/control-plane.ts";
+import { announceControl, chooseControlSocket, stateDirectory } from "../../control/state-directory.ts";
+import { startApiServer } from "../../http/api-server.ts";
+import { clusterRoutes } from "../../http/cluster-routes.ts";
+import { createApi } from "../../http/create-api.ts";
+import { lifecycleRoutes } from "../../http/lifecycle-routes.ts";
+import { logRoutes } from "../../http/log-routes.ts";
+import type { ManifestText } from "../../manifest/manifest-object.ts";
+import { applyTexts } from "../control/apply-texts.ts";
+import { startInBackground } from "../control/background.ts";
+import { connectControl } from "../control-client.ts";
+import { startLiveView } from "../control/live-view.ts";
+import { prepareStateDirectory } from "../control/prepare-state.ts";
+import { createCommandLog } from "../context.ts";
+import { readManifestFiles } from "../manifest-files.ts";
+import { selfProgram } from "../self-command.ts";
+
+export interface UpOptions {
+  readonly file?: readonly string[];
+  readonly state?: string;
+  readonly namespace?: string;
+  readonly detach?: boolean;
+  readonly leaveRunning?: boolean;
+  readonly ignoreUnknown?: boolean;
+  readonly logLevel?: string;
+}
+
+/** `tidemark up`: runs until Ctrl-C or `tidemark down`, and then stops what it runs unless told to leave it. */
+export async function run(options: UpOptions, signal: AbortSignal): Promise<void> {
+  // As root: manifests may be readable for root alone, since they hold secrets.
+  const texts = options.file === undefined ? [] : await readManifestFiles(options.file);
+  const directory = stateDirectory(options);
+  if (options.detach === true) {
+    const socketPath = await startInBackground(directory, options, signal);
+    if (texts.length > 0) await applyAll(socketPath, texts, options);
+    process.stdout.write(
+      `The control plane runs in the background; its log is ${directory}/control.log. tidemark down ends it.\n`,
+    );
+    return;
+  }
+  await prepareStateDirectory(directory);
+  await serve(directory, texts, options, signal);
+}
+
+async function serve(
+  directory: string,
+  texts: readonly ManifestText[],
+  options: UpOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const log = createCommandLog({ logLevel: options.logLevel ?? "warn" });
+  const asked = new AbortController();
+  let leaveInstances = options.leaveRunning === true;
+  await using plane = await startControlPlane({
+    stateDirectory: directory,
+    program: selfProgram(),
+    clock: systemClock,
+    log,
+  });
+  const { store, instances, repositories } = plane;
+  const app = createApi({
+    store,
+    log,
+    clock: systemClock,
+    routes: [
+      ...clusterRoutes({ store, instances, repositories }),
+      ...logRoutes({ instances }),
+      ...lifecycleRoutes((request) => {
+        leaveInstances = request.leaveInstances;
+        // The answer goes out first.
+        setTimeout(() => asked.abort(), 50);
+      }),
+    ],
+  });
+  const socketPath = await chooseControlSocket(directory);
+  await using _server = await startApiServer({ app, socketPath });
+  await announceControl(directory, { pid: process.pid, socket: socketPath });
+  process.stdout.write(`Tidemark runs with its state in ${directory}. Ctrl-C ends it.\n`);
+  const endView = startLiveView(
+    store,
+    (line) => process.stdout.write(line),
+    () => systemClock.now(),
+  );
+  try {
+    if (texts.length > 0) await applyAll(socketPath, texts, options);
+    await untilAborted(AbortSignal.any([signal, asked.signal]));
+    await stopInstances(plane, leaveInstances);
+  } finally {
+    endView();
+  }
+}
+
+async function applyAll(
+  socketPath: string,
+  texts: readonly ManifestText[],
+  options: UpOptions,
+): Promise<void> {
+  await applyTexts(connectControl({ socketPath }), texts, {
+    namespace: options.namespace,
+    ignoreUnknown: options.ignoreUnknown,
+  });
+}
+
+/** Ends every instance as `pg_ctl stop -m fast` does, all at once. */
+async function stopInstances(plane: ControlPlane, leave: boolean): Promise<void> {
+  const { instances } = plane;
+  const all = instances.clusters().flatMap((cluster) => instances.of(cluster));
+  const running = all.filter(({ status }) => status !== undefined).length;
+  if (running === 0) return;
+  if (leave) {
+    process.stdout.write(
+      `${plural(running, "instance")} left running and archiving; tidemark up takes them up again.\n`,
+    );
+    return;
+  }
+  process.stdout.write(`Stopping ${plural(running, "instance")} …\n`);
+  const failures = await plane.stopInstances();
+  if (failures.length > 0) {
+    const list = failures.map(({ instance, error }) => `${instance} (${error})`).join(", ");
+    throw new EngineError("postgres-failed", `not every instance has stopped: ${list}`, {
+      hint: "tidemark up takes them up again.",
+    });
+  }
+  process.stdout.write("Stopped. All data are kept; tidemark up starts them again.\n");
+}
+
+async function untilAborted(signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) await sleep(3_600_000, undefined, { signal }).catch(() => undefined);
+}
+
+function plural(count: number, word: string): string {
+  return count === 1 ? `1 ${word}` : `${count} ${word}s`;
+}

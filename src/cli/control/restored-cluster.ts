@@ -1,0 +1,68 @@
+import { barmanPlugin } from "../../manifest/lint/cluster-stores.ts";
+import type { WantedTarget } from "../../control/clusters/recovery-bootstrap.ts";
+import type { ClusterObject } from "./cluster-resource.ts";
+import { targetFields } from "./cluster-target.ts";
+
+/** What the control plane said about where the data would come from. */
+export interface RestoredFrom {
+  readonly objectStore: string | null;
+  readonly serverName: string;
+  readonly backupId: string;
+  readonly major: number;
+}
+
+/**
+ * The manifest of a new cluster with another one's data: same PostgreSQL, storage and parameters, recovered from the other's
+ * archive, and archiving below its own name. CloudNativePG takes it as well.
+ */
+export function restoredCluster(
+  origin: ClusterObject,
+  as: string,
+  target: WantedTarget,
+  from: RestoredFrom,
+): Record<string, unknown> {
+  const { spec, metadata } = origin;
+  const fields = targetFields(target);
+  // CloudNativePG needs the backup's ID for targets from which it cannot find one.
+  const needsBackup = target.kind === "xid" || target.kind === "name" || target.kind === "immediate";
+  const recoveryTarget =
+    fields === undefined
+      ? {}
+      : { recoveryTarget: { ...fields, ...(needsBackup ? { backupID: from.backupId } : {}) } };
+  const inTree = spec.backup?.barmanObjectStore;
+  const isInTree = from.objectStore === null;
+  const source = isInTree
+    ? { name: metadata.name, barmanObjectStore: { ...asRecord(inTree), serverName: from.serverName } }
+    : {
+        name: metadata.name,
+        plugin: {
+          name: barmanPlugin,
+          parameters: { barmanObjectName: from.objectStore, serverName: from.serverName },
+        },
+      };
+  const { serverName: _own, ...store } = asRecord(inTree);
+  return {
+    apiVersion: "postgresql.cnpg.io/v1",
+    kind: "Cluster",
+    metadata: { name: as, namespace: metadata.namespace },
+    spec: {
+      instances: 1,
+      imageName: spec.imageName ?? `ghcr.io/cloudnative-pg/postgresql:${from.major}`,
+      ...(spec.storage === undefined ? {} : { storage: spec.storage }),
+      ...("postgresql" in spec ? { postgresql: spec["postgresql"] } : {}),
+      bootstrap: { recovery: { source: metadata.name, ...recoveryTarget } },
+      externalClusters: [source],
+      ...(isInTree
+        ? { backup: { ...asRecord(spec.backup), barmanObjectStore: store } }
+        : {
+            plugins: [
+              { name: barmanPlugin, isWALArchiver: true, parameters: { barmanObjectName: from.objectStore } },
+            ],
+          }),
+    },
+  };
+}
+
+function asRecord(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
+}

@@ -1,0 +1,89 @@
+import type { InstanceBootstrap, InstanceSpec } from "../../instance/instance-spec.ts";
+import type { InstanceRequest, InstanceStatus } from "../../instance/instance-status.ts";
+import type { RememberedStatus } from "./cluster-status.ts";
+import type { ClusterView } from "./cluster-view.ts";
+import type { InstanceRole, OpenableArchive, WantedSpec } from "./instance-specs.ts";
+import type { Resolution } from "./store-resolution.ts";
+
+/** All that a decision about a cluster is made from. */
+export interface ClusterFacts {
+  readonly view: ClusterView;
+  readonly remembered: RememberedStatus;
+  /** Undefined: it archives nowhere. */
+  readonly archive: Resolution<OpenableArchive | undefined>;
+  /** How the first instance comes to be. Asked only while there is none. */
+  readonly bootstrap:
+    | Resolution<{
+        readonly bootstrap: InstanceBootstrap;
+        readonly major: number;
+        readonly binDirectory: string | undefined;
+      }>
+    | { readonly kind: "waiting"; readonly reason: string };
+  /** In the order of their numbers. */
+  readonly instances: readonly InstanceFacts[];
+  readonly now: Date;
+}
+
+export interface InstanceFacts {
+  readonly name: string;
+  readonly number: number;
+  /** Undefined for a folder in which nothing has been written yet, or nothing that can be read. */
+  readonly spec: InstanceSpec | undefined;
+  /** Its data directory. */
+  readonly dataDirectory: string;
+  /** What its process says; undefined while it does not answer. */
+  readonly status: InstanceStatus | undefined;
+  /** Whether its process lives, and whether a server runs on its data directory. */
+  readonly isProcessAlive: boolean;
+  readonly isServerAlive: boolean;
+}
+
+/** What is done about it; each can be repeated. */
+export type ClusterAction =
+  | {
+      readonly kind: "create";
+      readonly name: string;
+      readonly role: InstanceRole;
+      readonly bootstrap: InstanceBootstrap;
+      readonly major: number;
+      readonly binDirectory: string | undefined;
+    }
+  | {
+      readonly kind: "write-spec";
+      readonly name: string;
+      readonly spec: WantedSpec;
+      readonly version: number;
+    }
+  | { readonly kind: "spawn"; readonly name: string }
+  | { readonly kind: "ask"; readonly name: string; readonly request: InstanceRequest }
+  /** Makes sure that neither its process nor its server runs any more. */
+  | { readonly kind: "kill"; readonly name: string }
+  /** Ends it and removes its folder; `keepAside` keeps the folder under another name. */
+  | { readonly kind: "remove"; readonly name: string; readonly keepAside: boolean };
+
+export interface ClusterEvent {
+  readonly type: "Normal" | "Warning";
+  readonly reason: string;
+  readonly message: string;
+}
+
+export interface ClusterDecision {
+  readonly actions: readonly ClusterAction[];
+  readonly events: readonly ClusterEvent[];
+  readonly phase: string;
+  readonly phaseReason: string | undefined;
+  readonly currentPrimary: string | undefined;
+  readonly targetPrimary: string | undefined;
+  readonly latestGeneratedNode: number;
+  readonly primaryDownSince: string | undefined;
+  readonly afterMs: number;
+}
+
+/** Whether its server accepts connections, as its process says. */
+export function isRunning({ status }: InstanceFacts): boolean {
+  return status?.phase === "running" && status.postgres !== undefined;
+}
+
+export function isPrimaryServer({ status }: InstanceFacts): boolean {
+  return status?.postgres?.role === "primary";
+}

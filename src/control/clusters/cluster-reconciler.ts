@@ -1,0 +1,213 @@
+import type { Clock } from "../../common/clock.ts";
+import { describeError, isEngineError } from "../../common/errors.ts";
+import type { Log } from "../../common/log.ts";
+import type { Again, Reconciler } from "../loop/reconciler.ts";
+import type { ResourceChange, ResourceStore } from "../resources/resource-store.ts";
+import { formatKey, keyOf, type Resource, type ResourceKey } from "../resources/resource.ts";
+import { ensureApplicationSecret, syncApplicationPassword } from "./application-access.ts";
+import { resolveBootstrap } from "./bootstrap-resolution.ts";
+import { archiveOf } from "./cluster-archive.ts";
+import {
+  isPrimaryServer,
+  isRunning,
+  type ClusterAction,
+  type ClusterDecision,
+  type ClusterFacts,
+  type InstanceFacts,
+} from "./cluster-facts.ts";
+import { clusterFolders } from "./cluster-folders.ts";
+import { clusterStatus, type BackupReport } from "./cluster-report.ts";
+import { phases, rememberedStatus, type RememberedStatus } from "./cluster-status.ts";
+import { viewCluster, type ClusterView } from "./cluster-view.ts";
+import { decideCluster } from "./decide-cluster.ts";
+import { wantedSpec, type OpenableArchive } from "./instance-specs.ts";
+import type { LocalInstances } from "./local-instances.ts";
+import { writeStoreFiles } from "./store-files.ts";
+import { resolveStore, type Resolution } from "./store-resolution.ts";
+
+export interface ClusterReconcilerOptions {
+  readonly store: ResourceStore;
+  readonly instances: LocalInstances;
+  readonly stateDirectory: string;
+  /** What is known of a cluster's backups. */
+  readonly backupReport: (cluster: Resource) => BackupReport;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Clusters: facts from the store and from the instances, one decision, its actions, and the status. */
+export class ClusterReconciler implements Reconciler {
+  readonly kind = "Cluster";
+  readonly #options: ClusterReconcilerOptions;
+
+  constructor(options: ClusterReconcilerOptions) {
+    this.#options = options;
+  }
+
+  /** Everything that a Cluster may name lies in its own namespace, and a look costs little. */
+  affectedBy({ resource }: ResourceChange): readonly ResourceKey[] {
+    if (!["ObjectStore", "Secret", "ConfigMap", "Backup"].includes(resource.kind)) return [];
+    return this.#options.store.list({ kind: "Cluster", namespace: resource.metadata.namespace }).map(keyOf);
+  }
+
+  async reconcile(key: ResourceKey): Promise<Again> {
+    const { store } = this.#options;
+    const resource = store.get(key);
+    if (resource === undefined) return this.#removeAll(key);
+    const remembered = rememberedStatus(resource.status);
+    let view: ClusterView;
+    try {
+      view = viewCluster(resource);
+    } catch (error) {
+      const invalid = { ...resource.status, phase: phases.invalid, phaseReason: describeError(error) };
+      store.setStatus(key, invalid, { ifUid: resource.metadata.uid });
+      return "never";
+    }
+    const facts = await this.#gather(view, remembered);
+    const decision = decideCluster(facts);
+    this.#announce(resource, remembered, decision);
+    for (const action of decision.actions) await this.#act(view, facts, action);
+    const applicationSecret = await this.#giveAccess(view, remembered, facts.instances, decision);
+    const instances =
+      decision.actions.length === 0 ? facts.instances : await this.#options.instances.facts(key);
+    const status = clusterStatus({
+      view,
+      remembered,
+      decision,
+      instances,
+      backups: this.#options.backupReport(resource),
+      applicationSecret,
+      now: this.#options.clock.now(),
+    });
+    return this.#note(resource, status) ? { afterMs: decision.afterMs } : { afterMs: 0 };
+  }
+
+  /** False when somebody has changed the Cluster meanwhile, or asked for another primary: that has to be looked at first. */
+  #note({ kind, metadata }: Resource, status: Readonly<Record<string, unknown>>): boolean {
+    const { name, namespace, uid, resourceVersion } = metadata;
+    try {
+      this.#options.store.setStatus({ kind, namespace, name }, status, {
+        ifUid: uid,
+        ifVersion: resourceVersion,
+      });
+      return true;
+    } catch (error) {
+      if (isEngineError(error, "resource-conflict")) return false;
+      throw error;
+    }
+  }
+
+  async #gather(view: ClusterView, remembered: RememberedStatus): Promise<ClusterFacts> {
+    const { store, instances, stateDirectory, clock } = this.#options;
+    const present = await instances.facts(view.key);
+    return {
+      view,
+      remembered,
+      archive: await this.#archive(view),
+      bootstrap:
+        present.length > 0
+          ? { kind: "waiting", reason: "it has been bootstrapped" }
+          : await resolveBootstrap(view, store, stateDirectory),
+      instances: present,
+      now: clock.now(),
+    };
+  }
+
+  async #archive(view: ClusterView): Promise<Resolution<OpenableArchive | undefined>> {
+    const { store, stateDirectory } = this.#options;
+    const archive = archiveOf(view, store);
+    if (archive.kind === "missing") return archive;
+    if (archive.value.stores.length === 0) return { kind: "ok", value: undefined };
+    const resolved = archive.value.stores.map((item) => resolveStore(store, view.namespace, item));
+    const problems = resolved.flatMap((item) => (item.kind === "missing" ? item.problems : []));
+    if (problems.length > 0) return { kind: "missing", problems };
+    const ready = resolved.flatMap((item) => (item.kind === "ok" ? [item.value] : []));
+    const { stores } = clusterFolders(stateDirectory, view.key);
+    return {
+      kind: "ok",
+      value: { archive: archive.value, repositories: await writeStoreFiles(stores, ready) },
+    };
+  }
+
+  /** Each event once: when its phase begins, or when its reason is another. */
+  #announce(
+    resource: Resource,
+    remembered: RememberedStatus,
+    { events, phase, phaseReason }: ClusterDecision,
+  ): void {
+    const { store, log } = this.#options;
+    const before = resource.status?.["phaseReason"];
+    for (const event of events) {
+      if (phase === remembered.phase && phaseReason !== undefined && phaseReason === before) continue;
+      store.recordEvent({ about: resource, ...event });
+      log.info(event.message, { cluster: formatKey(keyOf(resource)), reason: event.reason });
+    }
+  }
+
+  async #act(view: ClusterView, facts: ClusterFacts, action: ClusterAction): Promise<void> {
+    const { instances } = this.#options;
+    switch (action.kind) {
+      case "create": {
+        const { name, role, bootstrap, major, binDirectory } = action;
+        const archive = facts.archive.kind === "ok" ? facts.archive.value : undefined;
+        const place = await instances.place(view.key, name);
+        const spec = wantedSpec(view, {
+          place,
+          role,
+          bootstrap,
+          major,
+          binDirectory,
+          archive,
+          wanted: "running",
+        });
+        await instances.writeSpec(view.key, { ...spec, version: 1 });
+        instances.spawn(view.key, name);
+        return;
+      }
+      case "write-spec":
+        return instances.writeSpec(view.key, { ...action.spec, version: action.version });
+      case "spawn":
+        return instances.spawn(view.key, action.name);
+      case "ask":
+        return instances.begin(view.key, action.name, action.request);
+      case "kill":
+        return instances.kill(view.key, action.name);
+      case "remove":
+        return instances.remove(view.key, action.name, action.keepAside);
+    }
+  }
+
+  /** What keeps the application out of its database; it must not keep the rest from going on. */
+  async #giveAccess(
+    view: ClusterView,
+    remembered: RememberedStatus,
+    instances: readonly InstanceFacts[],
+    { currentPrimary }: ClusterDecision,
+  ): Promise<string | undefined> {
+    const primary = instances.find(({ name }) => name === currentPrimary);
+    const done = remembered.applicationSecret;
+    if (primary?.spec === undefined || !isRunning(primary) || !isPrimaryServer(primary)) return done;
+    const { store, log } = this.#options;
+    try {
+      ensureApplicationSecret(view, store, primary.spec);
+      return await syncApplicationPassword(view, store, primary.spec, done);
+    } catch (error) {
+      log.warn("could not set the password of the application's role", {
+        cluster: formatKey(view.key),
+        error: describeError(error),
+      });
+      return done;
+    }
+  }
+
+  /** The Cluster is gone: so are its instances. What it archived stays. */
+  async #removeAll(key: ResourceKey): Promise<Again> {
+    const { instances, log } = this.#options;
+    const present = instances.of(key);
+    for (const { name } of present) await instances.remove(key, name, false);
+    if (present.length > 0)
+      log.info("removed the instances of a deleted cluster", { cluster: formatKey(key) });
+    await instances.forget(key);
+    return "never";
+  }
+}

@@ -1,0 +1,328 @@
+import { expect, test } from "vitest";
+import type { InstanceSpec } from "../../instance/instance-spec.ts";
+import type { InstanceStatus } from "../../instance/instance-status.ts";
+import type { ClusterFacts, InstanceFacts } from "./cluster-facts.ts";
+import { phases, rememberedStatus } from "./cluster-status.ts";
+import { viewCluster } from "./cluster-view.ts";
+import { decideCluster } from "./decide-cluster.ts";
+import { wantedSpec } from "./instance-specs.ts";
+
+const now = new Date("2026-11-21T12:00:00Z");
+
+function cluster(spec: Record<string, unknown> = {}, annotations: Record<string, string> = {}) {
+  return viewCluster({
+    apiVersion: "postgresql.cnpg.io/v1",
+    kind: "Cluster",
+    metadata: {
+      name: "pg",
+      namespace: "default",
+      uid: "u1",
+      resourceVersion: "1",
+      generation: 1,
+      creationTimestamp: "2026-11-21T11:00:00Z",
+      labels: {},
+      annotations,
+      ownerReferences: [],
+      finalizers: [],
+    },
+    content: { spec: { instances: 1, storage: { size: "1Gi" }, ...spec } },
+    status: undefined,
+  });
+}
+
+const bootstrap = {
+  kind: "initdb",
+  application: { database: "app", owner: "app" },
+  dataChecksums: true,
+  encoding: "UTF8",
+  arguments: [],
+  postInitSql: [],
+  postInitTemplateSql: [],
+  postInitApplicationSql: [],
+} as const satisfies Partial<InstanceSpec["bootstrap"]>;
+
+function specOf(view: ReturnType<typeof cluster>, number: number, role: InstanceSpec["role"]): InstanceSpec {
+  const place = { name: `pg-${number}`, port: 5431 + number, socketDirectory: `/run/${number}` };
+  const spec = wantedSpec(view, {
+    place,
+    role,
+    bootstrap: {
+      ...bootstrap,
+      arguments: [],
+      postInitSql: [],
+      postInitTemplateSql: [],
+      postInitApplicationSql: [],
+    },
+    major: 17,
+    binDirectory: undefined,
+    archive: undefined,
+    wanted: "running",
+  });
+  return { ...spec, version: 1 };
+}
+
+function running(role: "primary" | "standby", lsn = "0/3000000", pendingRestart = false): InstanceStatus {
+  return {
+    pid: 10,
+    startedAt: "2026-11-21T11:00:00Z",
+    specVersion: 1,
+    phase: "running",
+    postgres: {
+      pid: 11,
+      version: "17.10",
+      role,
+      systemIdentifier: "7",
+      timeline: 1,
+      lsn,
+      startedAt: "2026-11-21T11:00:01Z",
+      pendingRestart,
+      replication: [],
+    },
+    backups: [],
+  };
+}
+
+const failed: InstanceStatus = {
+  pid: 10,
+  startedAt: "2026-11-21T11:00:00Z",
+  specVersion: 1,
+  phase: "failed",
+  bootstrapped: true,
+  error: { code: "postgres-failed", message: "it does not start" },
+  backups: [],
+};
+
+function instance(
+  view: ReturnType<typeof cluster>,
+  number: number,
+  changes: Partial<InstanceFacts> = {},
+): InstanceFacts {
+  const role: InstanceSpec["role"] =
+    number === 1 ? { kind: "primary" } : { kind: "standby", host: "/run/1", port: 5432 };
+  return {
+    name: `pg-${number}`,
+    number,
+    spec: specOf(view, number, role),
+    dataDirectory: `/data/${number}`,
+    status: running(role.kind),
+    isProcessAlive: true,
+    isServerAlive: true,
+    ...changes,
+  };
+}
+
+function decide(
+  view: ReturnType<typeof cluster>,
+  given: Partial<ClusterFacts> & { readonly status?: unknown } = {},
+) {
+  const { status, ...facts } = given;
+  return decideCluster({
+    view,
+    remembered: rememberedStatus(status),
+    archive: { kind: "ok", value: undefined },
+    bootstrap: {
+      kind: "ok",
+      value: {
+        bootstrap: {
+          ...bootstrap,
+          arguments: [],
+          postInitSql: [],
+          postInitTemplateSql: [],
+          postInitApplicationSql: [],
+        },
+        major: 17,
+        binDirectory: undefined,
+      },
+    },
+    instances: [],
+    now,
+    ...facts,
+  });
+}
+
+test("a new cluster gets its first instance as the primary", () => {
+  const decision = decide(cluster());
+
+  expect(decision.actions).toMatchObject([
+    { kind: "create", name: "pg-1", role: { kind: "primary" }, major: 17 },
+  ]);
+  expect(decision).toMatchObject({
+    phase: phases.settingUpPrimary,
+    currentPrimary: "pg-1",
+    latestGeneratedNode: 1,
+  });
+});
+
+test("nothing is made while a store or Secret is missing, and the reason is said", () => {
+  const decision = decide(cluster(), {
+    archive: { kind: "missing", problems: ['Secret "s3" is not there'] },
+  });
+
+  expect(decision.actions).toEqual([]);
+  expect(decision).toMatchObject({ phase: phases.cannotCreate, phaseReason: 'Secret "s3" is not there' });
+});
+
+test("a recovery from a Backup that is not completed waits", () => {
+  const decision = decide(cluster(), { bootstrap: { kind: "waiting", reason: "not yet" } });
+
+  expect(decision.actions).toEqual([]);
+  expect(decision).toMatchObject({ phase: phases.settingUpPrimary, phaseReason: "not yet" });
+});
+
+test("a cluster that is as it should be is healthy and left alone", () => {
+  const view = cluster();
+  const decision = decide(view, { instances: [instance(view, 1)] });
+
+  expect(decision.actions).toEqual([]);
+  expect(decision).toMatchObject({ phase: phases.healthy, phaseReason: undefined, currentPrimary: "pg-1" });
+});
+
+test("a process that is gone is started again", () => {
+  const view = cluster();
+  const decision = decide(view, {
+    instances: [instance(view, 1, { status: undefined, isProcessAlive: false })],
+    status: { systemID: "7" },
+  });
+
+  expect(decision.actions).toEqual([{ kind: "spawn", name: "pg-1" }]);
+  expect(decision.phase).toBe(phases.waitingForInstances);
+});
+
+test("a changed parameter is written to the specification of every instance", () => {
+  const before = cluster({ instances: 2 });
+  const after = cluster({ instances: 2, postgresql: { parameters: { work_mem: "8MB" } } });
+  const decision = decide(after, { instances: [instance(before, 1), instance(before, 2)] });
+
+  expect(decision.actions).toMatchObject([
+    { kind: "write-spec", name: "pg-1", version: 2, spec: { parameters: { work_mem: "8MB" } } },
+    { kind: "write-spec", name: "pg-2", version: 2, spec: { parameters: { work_mem: "8MB" } } },
+  ]);
+});
+
+test("instances that need a restart get it one by one, the primary last", () => {
+  const view = cluster({ instances: 2 });
+  const both = [
+    instance(view, 1, { status: running("primary", "0/3000000", true) }),
+    instance(view, 2, { status: running("standby", "0/3000000", true) }),
+  ];
+
+  expect(decide(view, { instances: both }).actions).toEqual([
+    { kind: "ask", name: "pg-2", request: { op: "restart" } },
+  ]);
+  expect(decide(view, { instances: [both[0]!, instance(view, 2)] })).toMatchObject({
+    phase: phases.restartingPrimary,
+    actions: [{ kind: "ask", name: "pg-1", request: { op: "restart" } }],
+  });
+});
+
+test("missing standbys are copied from the primary, one at a time, under new numbers", () => {
+  const view = cluster({ instances: 3 });
+  const decision = decide(view, { instances: [instance(view, 1)], status: { latestGeneratedNode: 4 } });
+
+  expect(decision.actions).toMatchObject([
+    {
+      kind: "create",
+      name: "pg-5",
+      role: { kind: "standby", host: "/run/1", port: 5432 },
+      bootstrap: { kind: "clone", dataDirectory: "/data/1" },
+    },
+  ]);
+  expect(decision).toMatchObject({ phase: phases.creatingReplica, latestGeneratedNode: 5 });
+});
+
+test("the newest standby goes when there are too many", () => {
+  const view = cluster({ instances: 2 });
+  const decision = decide(view, { instances: [instance(view, 1), instance(view, 2), instance(view, 3)] });
+
+  expect(decision.actions).toEqual([{ kind: "remove", name: "pg-3", keepAside: false }]);
+});
+
+test("a primary that does not start is given half a minute", () => {
+  const view = cluster({ instances: 2 });
+  const instances = [instance(view, 1, { status: failed, isServerAlive: false }), instance(view, 2)];
+  const decision = decide(view, { instances });
+
+  expect(decision.actions).toEqual([]);
+  expect(decision.primaryDownSince).toBe(now.toISOString());
+});
+
+test("after that it is made sure to be dead before a standby takes over", () => {
+  const view = cluster({ instances: 3 });
+  const status = { currentPrimary: "pg-1", tidemark: { primaryDownSince: "2026-11-21T11:59:00Z" } };
+  const standbys = [instance(view, 2), instance(view, 3, { status: running("standby", "0/4000000") })];
+
+  const first = decide(view, { instances: [instance(view, 1, { status: failed }), ...standbys], status });
+  expect(first).toMatchObject({ phase: phases.failingOver, targetPrimary: "pg-3", currentPrimary: "pg-1" });
+  expect(first.actions).toEqual([{ kind: "kill", name: "pg-1" }]);
+
+  const dead = instance(view, 1, { status: undefined, isProcessAlive: false, isServerAlive: false });
+  const second = decide(view, {
+    instances: [dead, ...standbys],
+    status: { currentPrimary: "pg-1", phase: phases.failingOver },
+  });
+  expect(second.currentPrimary).toBe("pg-3");
+  expect(second.actions).toEqual([
+    { kind: "ask", name: "pg-3", request: { op: "promote" } },
+    { kind: "remove", name: "pg-1", keepAside: true },
+  ]);
+});
+
+test("a failing primary without a standby is never given up", () => {
+  const view = cluster();
+  const decision = decide(view, {
+    instances: [instance(view, 1, { status: failed, isServerAlive: false })],
+    status: { currentPrimary: "pg-1", tidemark: { primaryDownSince: "2026-11-21T10:00:00Z" } },
+  });
+
+  expect(decision.actions).toEqual([]);
+  expect(decision.phaseReason).toBe("it does not start");
+});
+
+test("a switchover stops the old primary before the new one is promoted", () => {
+  const view = cluster({ instances: 2 });
+  const status = { currentPrimary: "pg-1", targetPrimary: "pg-2" };
+
+  const first = decide(view, { instances: [instance(view, 1), instance(view, 2)], status });
+  expect(first.phase).toBe(phases.switchover);
+  expect(first.actions).toMatchObject([{ kind: "write-spec", name: "pg-1", spec: { wanted: "stopped" } }]);
+
+  const stopped = instance(view, 1, { isServerAlive: false });
+  const second = decide(view, { instances: [stopped, instance(view, 2)], status });
+  expect(second.actions).toEqual([{ kind: "ask", name: "pg-2", request: { op: "promote" } }]);
+  expect(second.currentPrimary).toBe("pg-2");
+});
+
+test("the new primary is asked again when it has not been promoted", () => {
+  const view = cluster({ instances: 2 });
+  const two = instance(view, 2);
+  const promoted = { ...two, spec: { ...specOf(view, 2, { kind: "primary" }) } };
+  const one = {
+    ...instance(view, 1),
+    spec: specOf(view, 1, { kind: "standby", host: "/run/2", port: 5433 }),
+  };
+  const decision = decide(view, { instances: [one, promoted], status: { currentPrimary: "pg-2" } });
+
+  expect(decision.actions).toEqual([{ kind: "ask", name: "pg-2", request: { op: "promote" } }]);
+});
+
+test("hibernation stops the servers and keeps everything", () => {
+  const view = cluster({}, { "cnpg.io/hibernation": "on" });
+  const decision = decide(view, { instances: [instance(view, 1)] });
+
+  expect(decision.phase).toBe(phases.hibernated);
+  expect(decision.actions).toMatchObject([{ kind: "write-spec", spec: { wanted: "stopped" } }]);
+});
+
+test("a store that goes away does not end the archiving that runs", () => {
+  const view = cluster();
+  const present = instance(view, 1);
+  const archive = { server: "pg", walCompression: "gzip" } as NonNullable<InstanceSpec["archive"]>;
+  const archiving = { ...present, spec: { ...present.spec!, archive } };
+  const decision = decide(view, {
+    instances: [archiving],
+    archive: { kind: "missing", problems: ['ObjectStore "s3" is not there'] },
+  });
+
+  expect(decision.actions).toEqual([]);
+  expect(decision).toMatchObject({ phase: phases.healthy, phaseReason: 'ObjectStore "s3" is not there' });
+});

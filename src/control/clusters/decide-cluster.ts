@@ -1,0 +1,308 @@
+import type { InstanceSpec } from "../../instance/instance-spec.ts";
+import { parseLsn } from "../../postgres/lsn.ts";
+import {
+  isPrimaryServer,
+  isRunning,
+  type ClusterAction,
+  type ClusterDecision,
+  type ClusterEvent,
+  type ClusterFacts,
+  type InstanceFacts,
+} from "./cluster-facts.ts";
+import { phases } from "./cluster-status.ts";
+import { differs, wantedSpec, type InstanceRole, type WantedSpec } from "./instance-specs.ts";
+
+/** How long a primary may fail to start before a standby takes over. */
+const failoverAfterMs = 30_000;
+const settledMs = 10_000;
+const busyMs = 1000;
+
+/** What is next for a cluster: from facts alone, one small step at a time. */
+export function decideCluster(facts: ClusterFacts): ClusterDecision {
+  const { remembered, instances, view } = facts;
+  const base: ClusterDecision = {
+    actions: [],
+    events: [],
+    phase: remembered.phase ?? phases.settingUpPrimary,
+    phaseReason: undefined,
+    currentPrimary: remembered.currentPrimary,
+    targetPrimary: remembered.targetPrimary,
+    latestGeneratedNode: Math.max(remembered.latestGeneratedNode, ...instances.map(({ number }) => number)),
+    primaryDownSince: undefined,
+    afterMs: busyMs,
+  };
+  if (instances.length === 0) return begin(facts, base);
+  const primary = primaryOf(facts);
+  const decided = {
+    ...base,
+    currentPrimary: primary.name,
+    targetPrimary: remembered.targetPrimary ?? primary.name,
+  };
+  if (view.isHibernated) return hibernate(facts, decided, primary);
+  const isDown = primary.status?.phase === "failed" && primary.status.bootstrapped === true;
+  const downSince = isDown ? (remembered.primaryDownSince ?? facts.now.toISOString()) : undefined;
+  const context: Context = { facts, primary, decided: { ...decided, primaryDownSince: downSince } };
+  return failover(context) ?? switchover(context) ?? converge(context);
+}
+
+interface Context {
+  readonly facts: ClusterFacts;
+  readonly primary: InstanceFacts;
+  readonly decided: ClusterDecision;
+}
+
+/** The first instance, as soon as all that it needs is there. */
+function begin({ archive, bootstrap, view }: ClusterFacts, base: ClusterDecision): ClusterDecision {
+  const { currentPrimary: _none, ...rest } = base;
+  const empty = { ...rest, currentPrimary: undefined, targetPrimary: undefined };
+  if (view.isHibernated) return { ...empty, phase: phases.hibernated, afterMs: settledMs };
+  if (archive.kind === "missing") return cannotCreate(empty, archive.problems);
+  if (bootstrap.kind === "missing") return cannotCreate(empty, bootstrap.problems);
+  if (bootstrap.kind === "waiting") {
+    return { ...empty, phase: phases.settingUpPrimary, phaseReason: bootstrap.reason, afterMs: settledMs };
+  }
+  const name = `${view.name}-${base.latestGeneratedNode + 1}`;
+  return {
+    ...empty,
+    phase: phases.settingUpPrimary,
+    phaseReason: "Creating primary instance",
+    currentPrimary: name,
+    targetPrimary: name,
+    latestGeneratedNode: base.latestGeneratedNode + 1,
+    actions: [{ kind: "create", name, role: { kind: "primary" }, ...bootstrap.value }],
+    events: [normal("CreatingInstance", `Primary instance (${bootstrap.value.bootstrap.kind})`)],
+  };
+}
+
+function cannotCreate(base: ClusterDecision, problems: readonly string[]): ClusterDecision {
+  const phaseReason = problems.join("; ");
+  return {
+    ...base,
+    phase: phases.cannotCreate,
+    phaseReason,
+    events: [{ type: "Warning", reason: "CannotCreate", message: phaseReason }],
+    afterMs: settledMs,
+  };
+}
+
+/** By what was decided before; else by what the servers are; else by what they were made to be. */
+function primaryOf({ remembered, instances }: ClusterFacts): InstanceFacts {
+  const [first] = instances;
+  const found =
+    instances.find(({ name }) => name === remembered.currentPrimary) ??
+    instances.find(isPrimaryServer) ??
+    instances.find(({ spec }) => spec?.role.kind === "primary") ??
+    first;
+  if (found === undefined) throw new TypeError("a cluster without instances has no primary");
+  return found;
+}
+
+function hibernate(facts: ClusterFacts, decided: ClusterDecision, primary: InstanceFacts): ClusterDecision {
+  const actions = facts.instances.flatMap((instance) => specActions(facts, instance, primary, "stopped"));
+  const isStill = facts.instances.every(({ isServerAlive }) => !isServerAlive);
+  return { ...decided, actions, phase: phases.hibernated, afterMs: isStill ? settledMs : busyMs };
+}
+
+/** The primary cannot be brought up again, and a standby is there. It is made sure first that the old one stays down. */
+function failover({ facts, primary, decided }: Context): ClusterDecision | undefined {
+  const { primaryDownSince } = decided;
+  const candidates = standbysOf(facts, primary).filter(isRunning);
+  const isUnderWay = facts.remembered.phase === phases.failingOver;
+  if (!isUnderWay) {
+    if (primaryDownSince === undefined || candidates.length === 0) return undefined;
+    if (facts.now.getTime() - Date.parse(primaryDownSince) < failoverAfterMs) return undefined;
+  }
+  const best = candidates.toSorted((a, b) => Number(lsnOf(b) - lsnOf(a)))[0];
+  // It came back, or nobody is left who could take over.
+  if (best === undefined || isRunning(primary)) return undefined;
+  const failing = {
+    ...decided,
+    phase: phases.failingOver,
+    phaseReason: `Failing over from ${primary.name} to ${best.name}`,
+    targetPrimary: best.name,
+  };
+  if (primary.isServerAlive || primary.isProcessAlive) {
+    return { ...failing, actions: [{ kind: "kill", name: primary.name }] };
+  }
+  return {
+    ...failing,
+    currentPrimary: best.name,
+    primaryDownSince: undefined,
+    actions: [
+      { kind: "ask", name: best.name, request: { op: "promote" } },
+      { kind: "remove", name: primary.name, keepAside: true },
+    ],
+    events: [
+      {
+        type: "Warning",
+        reason: "FailingOver",
+        message: `Primary ${primary.name} does not start any more: ${best.name} takes over; the data of ${primary.name} are kept aside`,
+      },
+    ],
+  };
+}
+
+/** Asked for: the primary is stopped cleanly, so that nothing is missing, then the other one promoted. */
+function switchover({ facts, primary, decided }: Context): ClusterDecision | undefined {
+  const target = facts.instances.find(({ name }) => name === decided.targetPrimary);
+  if (target === undefined || target === primary) return undefined;
+  const moving = {
+    ...decided,
+    phase: phases.switchover,
+    phaseReason: `Switching over to ${target.name}`,
+  };
+  if (primary.isServerAlive) {
+    return { ...moving, actions: specActions(facts, primary, primary, "stopped") };
+  }
+  if (!isRunning(target)) {
+    // The one that was to take over is not well: the old primary goes on.
+    return { ...decided, targetPrimary: primary.name, actions: [], afterMs: busyMs };
+  }
+  return {
+    ...moving,
+    currentPrimary: target.name,
+    actions: [{ kind: "ask", name: target.name, request: { op: "promote" } }],
+    events: [normal("SwitchingOver", `${target.name} takes over from ${primary.name}`)],
+  };
+}
+
+/** Nothing out of the ordinary: specifications, processes, restarts, number of instances. */
+function converge(context: Context): ClusterDecision {
+  const { facts, primary, decided } = context;
+  const { instances } = facts;
+  const specs = instances.flatMap((instance) => specActions(facts, instance, primary, "running"));
+  const spawns = instances.filter(({ isProcessAlive }) => !isProcessAlive).map(({ name }) => spawn(name));
+  const promotion: ClusterAction[] =
+    isRunning(primary) && !isPrimaryServer(primary) && primary.spec?.role.kind === "primary"
+      ? [{ kind: "ask", name: primary.name, request: { op: "promote" } }]
+      : [];
+  const actions = [...specs, ...spawns, ...promotion];
+  const state = stateOf(context);
+  if (actions.length > 0) return { ...decided, ...state, actions };
+  if (!instances.every(isRunning)) return { ...decided, ...state };
+  return (
+    restartOne(context) ??
+    scale(context) ?? {
+      ...decided,
+      phase: phases.healthy,
+      phaseReason: problemsOf(facts),
+      afterMs: settledMs,
+    }
+  );
+}
+
+/** A store that has gone while the cluster runs: it goes on with what it was told, and says so. */
+function problemsOf({ archive }: ClusterFacts): string | undefined {
+  return archive.kind === "missing" ? archive.problems.join("; ") : undefined;
+}
+
+function stateOf({ facts, primary }: Context): Pick<ClusterDecision, "phase" | "phaseReason"> {
+  const waiting = facts.instances.find((instance) => !isRunning(instance));
+  if (waiting === undefined) return { phase: phases.waitingForInstances, phaseReason: undefined };
+  const { status } = waiting;
+  const why = status?.error === undefined ? status?.activity : status.error.message;
+  const isNew = status?.bootstrapped !== true;
+  if (waiting === primary) {
+    const wasReady = facts.remembered.systemId !== undefined;
+    return { phase: wasReady ? phases.waitingForInstances : phases.settingUpPrimary, phaseReason: why };
+  }
+  return { phase: isNew ? phases.creatingReplica : phases.waitingForInstances, phaseReason: why };
+}
+
+/** Parameters that need a restart: standbys first, since they must not have less than their primary for long. */
+function restartOne({ facts, primary, decided }: Context): ClusterDecision | undefined {
+  const pending = facts.instances.filter(({ status }) => status?.postgres?.pendingRestart === true);
+  const next = pending.find((instance) => instance !== primary) ?? pending[0];
+  if (next === undefined) return undefined;
+  return {
+    ...decided,
+    phase: next === primary ? phases.restartingPrimary : phases.applyingConfiguration,
+    phaseReason: `Restarting ${next.name}`,
+    actions: [{ kind: "ask", name: next.name, request: { op: "restart" } }],
+    events: [normal("RestartingInstance", `${next.name} is restarted: parameters have changed that need it`)],
+  };
+}
+
+function scale({ facts, primary, decided }: Context): ClusterDecision | undefined {
+  const { instances, view } = facts;
+  if (instances.length > view.instances) {
+    const last = standbysOf(facts, primary).at(-1);
+    if (last === undefined) return undefined;
+    return {
+      ...decided,
+      actions: [{ kind: "remove", name: last.name, keepAside: false }],
+      events: [normal("ScalingDown", `Removing instance ${last.name}`)],
+    };
+  }
+  const { spec } = primary;
+  if (instances.length >= view.instances || spec === undefined) return undefined;
+  const number = decided.latestGeneratedNode + 1;
+  const name = `${view.name}-${number}`;
+  const { socketDirectory: host, port } = spec;
+  return {
+    ...decided,
+    phase: phases.creatingReplica,
+    phaseReason: `Creating replica ${name}`,
+    latestGeneratedNode: number,
+    actions: [
+      {
+        kind: "create",
+        name,
+        role: { kind: "standby", host, port },
+        bootstrap: { kind: "clone", host, port, dataDirectory: primary.dataDirectory },
+        major: spec.major,
+        binDirectory: spec.binDirectory,
+      },
+    ],
+    events: [normal("CreatingInstance", `Replica instance ${name}`)],
+  };
+}
+
+/** Its specification written anew where it differs from what it should be. */
+function specActions(
+  facts: ClusterFacts,
+  instance: InstanceFacts,
+  primary: InstanceFacts,
+  wanted: InstanceSpec["wanted"],
+): ClusterAction[] {
+  const { spec: present } = instance;
+  if (present === undefined) return [];
+  const { archive, view } = facts;
+  const next: WantedSpec = wantedSpec(view, {
+    place: present,
+    role: roleOf(instance, primary) ?? present.role,
+    bootstrap: present.bootstrap,
+    major: present.major,
+    binDirectory: present.binDirectory,
+    archive: archive.kind === "ok" ? archive.value : undefined,
+    wanted,
+  });
+  const spec =
+    archive.kind === "missing" && present.archive !== undefined
+      ? { ...next, archive: present.archive }
+      : next;
+  if (!differs(spec, present)) return [];
+  return [{ kind: "write-spec", name: instance.name, spec, version: present.version + 1 }];
+}
+
+function roleOf(instance: InstanceFacts, primary: InstanceFacts): InstanceRole | undefined {
+  if (instance === primary) return { kind: "primary" };
+  if (primary.spec === undefined) return undefined;
+  return { kind: "standby", host: primary.spec.socketDirectory, port: primary.spec.port };
+}
+
+function standbysOf({ instances }: ClusterFacts, primary: InstanceFacts): readonly InstanceFacts[] {
+  return instances.filter((instance) => instance !== primary);
+}
+
+function lsnOf({ status }: InstanceFacts): bigint {
+  return parseLsn(status?.postgres?.lsn ?? "0/0");
+}
+
+function spawn(name: string): ClusterAction {
+  return { kind: "spawn", name };
+}
+
+function normal(reason: string, message: string): ClusterEvent {
+  return { type: "Normal", reason, message };
+}

@@ -1,0 +1,302 @@
+import { mkdir, readdir, readFile, rename, rm, rmdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { Clock } from "../../common/clock.ts";
+import { writeDurableFile } from "../../common/durable-file.ts";
+import { describeError, EngineError, systemErrorCode } from "../../common/errors.ts";
+import type { Log } from "../../common/log.ts";
+import { instanceFolder } from "../../instance/instance-folder.ts";
+import { instanceSpecSchema, type InstanceSpec } from "../../instance/instance-spec.ts";
+import type { InstanceRequest, InstanceStatus } from "../../instance/instance-status.ts";
+import { askInstance, readInstanceStatus } from "../../instance/process/instance-client.ts";
+import { spawnInstance } from "../../instance/process/spawn-instance.ts";
+import { formatKey, type ResourceKey } from "../resources/resource.ts";
+import type { InstanceFacts } from "./cluster-facts.ts";
+import { clusterFolders, clustersRoot, instanceNumber } from "./cluster-folders.ts";
+import type { ClusterInstances, InstanceHandle } from "./cluster-instances.ts";
+import { findProcesses, killAll } from "./instance-processes.ts";
+import { choosePlace } from "./instance-place.ts";
+import type { InstancePlace } from "./instance-specs.ts";
+
+export interface LocalInstancesOptions {
+  readonly stateDirectory: string;
+  /** The command line that runs tidemark itself. */
+  readonly program: readonly string[];
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Called when an instance says something else than before. */
+  readonly onChange: (cluster: ResourceKey) => void;
+}
+
+const pollMs = 2000;
+const askTimeoutMs = 5000;
+/** A checkpoint before a restart, or the end of a replay before a promotion, may take minutes. */
+const slowTimeoutMs = 600_000;
+
+interface Known {
+  readonly cluster: ResourceKey;
+  readonly name: string;
+  readonly number: number;
+  readonly folder: string;
+  status: InstanceStatus | undefined;
+  /** Of the status, without what changes all the time. */
+  digest: string;
+  /** Resolves when the process that is being started answers or has failed. */
+  starting: Promise<unknown> | undefined;
+  /** What it has been asked for that takes its time, and has not answered yet. */
+  readonly pending: Set<InstanceRequest["op"]>;
+}
+
+/**
+ * The instances of this machine: folders, and the processes that serve them. It asks every process every two seconds how it
+ * is. Nothing here decides anything.
+ */
+export class LocalInstances implements ClusterInstances {
+  readonly #options: LocalInstancesOptions;
+  readonly #known = new Map<string, Known>();
+
+  constructor(options: LocalInstancesOptions) {
+    this.#options = options;
+  }
+
+  /** Finds what an earlier control plane left. To be called once, before anything else. */
+  async load(): Promise<void> {
+    const root = clustersRoot(this.#options.stateDirectory);
+    for (const namespace of await namesIn(root)) {
+      for (const name of await namesIn(join(root, namespace))) {
+        const cluster: ResourceKey = { kind: "Cluster", namespace, name };
+        for (const instance of await namesIn(this.#folders(cluster).instances))
+          this.#remember(cluster, instance);
+      }
+    }
+    await this.#pollAll();
+  }
+
+  /** Asks all of them again and again until the signal fires. Never rejects. */
+  async poll(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#options.clock.sleep(pollMs, signal).catch(() => undefined);
+      if (!signal.aborted) await this.#pollAll();
+    }
+  }
+
+  /** Clusters of which there are instances. */
+  clusters(): readonly ResourceKey[] {
+    const keys = new Map([...this.#known.values()].map(({ cluster }) => [formatKey(cluster), cluster]));
+    return [...keys.values()];
+  }
+
+  of(cluster: ResourceKey): readonly InstanceHandle[] {
+    return this.#of(cluster).map((known) => ({
+      name: known.name,
+      folder: known.folder,
+      status: known.status,
+      ask: async (request, options) => this.#ask(known, request, options?.timeoutMs),
+    }));
+  }
+
+  async facts(cluster: ResourceKey): Promise<readonly InstanceFacts[]> {
+    return Promise.all(
+      this.#of(cluster).map(async ({ name, number, folder, status, starting }) => {
+        const processes = await findProcesses(folder);
+        return {
+          name,
+          number,
+          spec: await this.#readSpec(folder),
+          dataDirectory: instanceFolder(folder).data,
+          status,
+          isProcessAlive: status !== undefined || starting !== undefined || processes.instance !== undefined,
+          isServerAlive: processes.server !== undefined,
+        };
+      }),
+    );
+  }
+
+  /** Where a new instance is to be reached. */
+  async place(cluster: ResourceKey, name: string): Promise<InstancePlace> {
+    const specs = await Promise.all(
+      [...this.#known.values()].map(async ({ folder }) => this.#readSpec(folder)),
+    );
+    const taken = new Set(specs.flatMap((spec) => (spec === undefined ? [] : [spec.port])));
+    return choosePlace(name, join(this.#folders(cluster).instances, name), taken);
+  }
+
+  /** Makes the folder if need be. A living process is told. */
+  async writeSpec(cluster: ResourceKey, spec: InstanceSpec): Promise<void> {
+    const folder = join(this.#folders(cluster).instances, spec.name);
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await writeDurableFile(instanceFolder(folder).spec, `${JSON.stringify(spec, undefined, 2)}\n`, 0o600);
+    const known = this.#remember(cluster, spec.name);
+    if (known?.status !== undefined) await this.#ask(known, { op: "configure" });
+  }
+
+  /** Asks for something that takes its time, unless that has been asked already; what comes of it shows in its status. */
+  begin(cluster: ResourceKey, name: string, request: InstanceRequest): void {
+    const known = this.#find(cluster, name);
+    if (known === undefined || known.pending.has(request.op)) return;
+    known.pending.add(request.op);
+    // Never rejects.
+    void this.#ask(known, request, slowTimeoutMs)
+      .catch((error: unknown) => {
+        this.#options.log.warn(`instance ${name} did not ${request.op}`, { error: describeError(error) });
+      })
+      .finally(() => known.pending.delete(request.op));
+  }
+
+  /** Starts the process of an instance; returns at once, and what comes of it shows in its status. */
+  spawn(cluster: ResourceKey, name: string): void {
+    const known = this.#find(cluster, name);
+    if (known === undefined || known.starting !== undefined) return;
+    const { program, log } = this.#options;
+    const start = async (): Promise<void> => {
+      try {
+        await spawnInstance({ folder: known.folder, program });
+      } catch (error) {
+        log.warn(`could not start the process of instance ${name}`, { error: describeError(error) });
+      }
+      await this.#pollOne(known);
+      known.starting = undefined;
+      this.#options.onChange(cluster);
+    };
+    known.starting = start();
+  }
+
+  /** Ends process and server of an instance at once, whatever they are doing; resolves when both are gone. */
+  async kill(cluster: ResourceKey, name: string): Promise<void> {
+    const known = this.#find(cluster, name);
+    if (known === undefined) return;
+    await known.starting;
+    await killAll(known.folder);
+    known.status = undefined;
+  }
+
+  /** Ends an instance, by asking where somebody answers, and removes its folder or puts it aside. */
+  async remove(cluster: ResourceKey, name: string, keepAside: boolean): Promise<void> {
+    const known = this.#find(cluster, name);
+    if (known === undefined) return;
+    await known.starting;
+    if (known.status !== undefined) {
+      await this.#ask(known, { op: "stop", mode: "fast" }, 120_000).catch(() => undefined);
+    }
+    await killAll(known.folder);
+    const { aside } = this.#folders(cluster);
+    if (keepAside) {
+      await mkdir(aside, { recursive: true, mode: 0o700 });
+      const stamp = this.#options.clock
+        .now()
+        .toISOString()
+        .replaceAll(/[-:]|\.\d+/g, "");
+      await rename(known.folder, join(aside, `${name}-${stamp}`));
+    } else {
+      await rm(known.folder, { recursive: true, force: true });
+    }
+    this.#known.delete(known.folder);
+  }
+
+  /** Removes what is left of a cluster without instances, but for what was put aside. */
+  async forget(cluster: ResourceKey): Promise<void> {
+    const { root, instances, stores } = this.#folders(cluster);
+    for (const folder of [instances, stores]) await rm(folder, { recursive: true, force: true });
+    await rmdir(root).catch((error: unknown) => {
+      if (!["ENOENT", "ENOTEMPTY"].includes(systemErrorCode(error) ?? "")) throw error;
+    });
+  }
+
+  #folders(cluster: ResourceKey) {
+    return clusterFolders(this.#options.stateDirectory, cluster);
+  }
+
+  #of({ namespace, name }: ResourceKey): readonly Known[] {
+    return [...this.#known.values()]
+      .filter(({ cluster }) => cluster.namespace === namespace && cluster.name === name)
+      .toSorted((a, b) => a.number - b.number);
+  }
+
+  #find(cluster: ResourceKey, name: string): Known | undefined {
+    return this.#of(cluster).find((known) => known.name === name);
+  }
+
+  #remember(cluster: ResourceKey, name: string): Known | undefined {
+    const folder = join(this.#folders(cluster).instances, name);
+    const number = instanceNumber(cluster.name, name);
+    const present = this.#known.get(folder);
+    if (present !== undefined || number === undefined) return present;
+    const known: Known = {
+      cluster,
+      name,
+      number,
+      folder,
+      status: undefined,
+      digest: "",
+      starting: undefined,
+      pending: new Set(),
+    };
+    this.#known.set(folder, known);
+    return known;
+  }
+
+  async #readSpec(folder: string): Promise<InstanceSpec | undefined> {
+    const { spec: path } = instanceFolder(folder);
+    try {
+      return instanceSpecSchema.parse(JSON.parse(await readFile(path, "utf8")));
+    } catch (error) {
+      if (systemErrorCode(error) === "ENOENT") return undefined;
+      throw new EngineError("file-io", `"${path}" is damaged: ${describeError(error)}`, {
+        hint: "Delete the instance's folder if the cluster has others; otherwise bring the file back from a backup.",
+      });
+    }
+  }
+
+  async #ask(known: Known, request: InstanceRequest, timeoutMs = askTimeoutMs): Promise<unknown> {
+    try {
+      return await askInstance(known.folder, request, { timeoutMs });
+    } finally {
+      // What was asked changes what it says.
+      void this.#pollOne(known);
+    }
+  }
+
+  async #pollAll(): Promise<void> {
+    await Promise.all([...this.#known.values()].map(async (known) => this.#pollOne(known)));
+  }
+
+  /** Never rejects. */
+  async #pollOne(known: Known): Promise<void> {
+    known.status = await readInstanceStatus(known.folder, askTimeoutMs).catch(() => undefined);
+    const digest = digestOf(known.status);
+    if (digest === known.digest) return;
+    known.digest = digest;
+    this.#options.onChange(known.cluster);
+  }
+}
+
+/** What somebody may want to act on; positions and counters change all the time. */
+function digestOf(status: InstanceStatus | undefined): string {
+  if (status === undefined) return "";
+  const { phase, error, activity, specVersion, postgres, archiving, archivingError, backups, recovery } =
+    status;
+  return JSON.stringify([
+    phase,
+    error,
+    activity,
+    specVersion,
+    recovery,
+    archivingError,
+    postgres && [postgres.pid, postgres.role, postgres.timeline, postgres.pendingRestart],
+    archiving && [
+      archiving.lastArchived === undefined,
+      archiving.lastFailure?.at,
+      archiving.refused,
+      archiving.repositories.map(({ state }) => state),
+    ],
+    backups,
+  ]);
+}
+
+async function namesIn(folder: string): Promise<readonly string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (systemErrorCode(error) === "ENOENT" || systemErrorCode(error) === "ENOTDIR") return [];
+    throw error;
+  }
+}

@@ -1,0 +1,90 @@
+import { describeError, EngineError, isEngineError } from "../../common/errors.ts";
+import { parseTargetTime } from "../../postgres/recovery-settings-time.ts";
+import { parseLsn } from "../../postgres/lsn.ts";
+import type { RecoveryTarget } from "../../postgres/recovery-settings.ts";
+import { timelineId } from "../../postgres/timeline.ts";
+import { planRestore } from "../../restore/plan-restore.ts";
+import { summarizePlan, type RestorePlanSummary } from "../../restore/plan-summary.ts";
+import type { Resource } from "../resources/resource.ts";
+import type { ClusterRepositories } from "./cluster-repositories.ts";
+import type { WantedTarget } from "./recovery-bootstrap.ts";
+
+/** How a cluster's data would be restored to a target: from which of its repositories, and how. */
+export interface RecoveryPreview {
+  readonly objectStore: string | undefined;
+  readonly repository: string;
+  readonly serverName: string;
+  readonly plan: RestorePlanSummary;
+}
+
+export interface PreviewRequest {
+  readonly target: WantedTarget;
+  readonly timeline: "latest" | number;
+  /** ID of a backup, or `auto`. */
+  readonly backup: string;
+}
+
+/**
+ * Asks the cluster's repositories in their order; the first that can reach the target is taken. Throws `target-unreachable` with
+ * what each of them says when none can.
+ */
+export async function previewRecovery(
+  repositories: ClusterRepositories,
+  cluster: Resource,
+  request: PreviewRequest,
+  signal?: AbortSignal,
+): Promise<RecoveryPreview> {
+  const places = await repositories.of(cluster);
+  if (places.length === 0) {
+    throw new EngineError("backup-absent", `Cluster "${cluster.metadata.name}" archives nowhere`, {
+      hint: "Give it an ObjectStore by the parameters of its plugin.",
+    });
+  }
+  const refusals: string[] = [];
+  let hint: string | undefined;
+  for (const { repository, objectStore } of places) {
+    try {
+      const plan = await planRestore({
+        repository,
+        request: {
+          target: engineTarget(request.target),
+          timeline: request.timeline === "latest" ? "latest" : timelineId(request.timeline),
+          backup: request.backup,
+        },
+        signal,
+      });
+      if (plan.kind === "reachable") {
+        const summary = summarizePlan(plan, []);
+        return { objectStore, repository: repository.name, serverName: repository.server, plan: summary };
+      }
+      refusals.push(`${repository.name}: ${plan.reason}`);
+      hint ??= plan.hint;
+    } catch (error) {
+      if (!isEngineError(error) || error.code === "aborted" || error.code === "internal") throw error;
+      refusals.push(`${repository.name}: ${describeError(error)}`);
+      hint ??= error.hint;
+    }
+  }
+  const reasons = refusals.join("; ");
+  throw new EngineError(
+    "target-unreachable",
+    `this cannot be restored: ${reasons}`,
+    hint === undefined ? {} : { hint },
+  );
+}
+
+/** Throws `usage` for a time that cannot be read. */
+function engineTarget(target: WantedTarget): RecoveryTarget {
+  switch (target.kind) {
+    case "latest":
+    case "immediate":
+      return { kind: target.kind };
+    case "time":
+      return { ...target, time: parseTargetTime(target.time).canonical };
+    case "lsn":
+      return { ...target, lsn: parseLsn(target.lsn) };
+    case "xid":
+    case "name":
+      return target;
+  }
+}

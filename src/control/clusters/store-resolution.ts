@@ -1,0 +1,161 @@
+import { z } from "zod";
+import { objectStore, type inTreeStore } from "../../manifest/kinds/object-store.ts";
+import type { RepositorySettings } from "../../repository/repository-settings.ts";
+import type { ResourceStore } from "../resources/resource-store.ts";
+
+/** From what manifests say of a store, and the Secrets they name, to what is needed to open it. */
+
+export type StoreConfiguration = z.infer<typeof inTreeStore>;
+type KeySelector = { readonly name: string; readonly key: string };
+
+/** One store as a cluster uses it. */
+export interface StoreDescription {
+  /** Unique within the cluster; what messages call it. */
+  readonly name: string;
+  readonly objectStore: string | undefined;
+  readonly serverName: string;
+  readonly configuration: StoreConfiguration;
+  readonly retentionPolicy: string | undefined;
+  readonly retentionIntervalSeconds: number;
+  /** Environment of the sidecar: of it only the region is of use. */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+export interface StoreCredentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string;
+}
+
+/** Everything of a store, its secrets included: for files of mode 0600 and nothing else. */
+export interface ResolvedStore extends StoreDescription {
+  /** Without the paths of credentials and certificates, which whoever writes those files adds. */
+  readonly settings: RepositorySettings;
+  readonly credentials: StoreCredentials | undefined;
+  /** PEM. */
+  readonly certificates: string | undefined;
+}
+
+export type Resolution<T> =
+  | { readonly kind: "ok"; readonly value: T }
+  /** What is not there, or of no use, each in a sentence that names it. */
+  | { readonly kind: "missing"; readonly problems: readonly string[] };
+
+export const defaultRetentionIntervalSeconds = 1800;
+
+/** The ObjectStore of this name. */
+export function describeObjectStore(
+  store: ResourceStore,
+  namespace: string,
+  name: string,
+  serverName: string,
+): Resolution<StoreDescription> {
+  const resource = store.get({ kind: "ObjectStore", namespace, name });
+  if (resource === undefined) {
+    return missing(`ObjectStore "${name}" is not in namespace "${namespace}"`);
+  }
+  const parsed = objectStore.shape.spec.safeParse(resource.content["spec"]);
+  if (!parsed.success) return missing(`ObjectStore "${name}" cannot be understood: apply its manifest again`);
+  const { configuration, retentionPolicy, instanceSidecarConfiguration: sidecar } = parsed.data;
+  const environment = Object.fromEntries(
+    (sidecar?.env ?? []).flatMap((entry) => {
+      const value = entry["value"];
+      return typeof value === "string" ? [[entry.name, value]] : [];
+    }),
+  );
+  return ok({
+    name,
+    objectStore: name,
+    serverName,
+    configuration,
+    retentionPolicy,
+    retentionIntervalSeconds: sidecar?.retentionPolicyIntervalSeconds ?? defaultRetentionIntervalSeconds,
+    environment,
+  });
+}
+
+/** Looks up what a store's configuration refers to. */
+export function resolveStore(
+  store: ResourceStore,
+  namespace: string,
+  description: StoreDescription,
+): Resolution<ResolvedStore> {
+  const { configuration, name } = description;
+  const problems: string[] = [];
+  const read = (selector: KeySelector | undefined, what: string): string | undefined => {
+    if (selector === undefined) return undefined;
+    const value = readSecret(store, namespace, selector);
+    if (value.kind === "missing") problems.push(`${what} of store "${name}": ${value.problems.join("; ")}`);
+    return value.kind === "ok" ? value.value : undefined;
+  };
+  const url = urlOf(configuration.destinationPath);
+  if (url === undefined) {
+    problems.push(
+      `store "${name}" is at "${configuration.destinationPath}", and only s3:// and directories are supported so far`,
+    );
+  }
+  const s3 = configuration.s3Credentials;
+  const accessKeyId = read(s3?.accessKeyId, "the access key");
+  const secretAccessKey = read(s3?.secretAccessKey, "the secret key");
+  const sessionToken = read(s3?.sessionToken, "the session token");
+  const region =
+    typeof s3?.region === "string" ? s3.region : (read(s3?.region, "the region") ?? regionOf(description));
+  const certificates = read(configuration.endpointCA, "endpointCA");
+  if ((s3?.accessKeyId === undefined) !== (s3?.secretAccessKey === undefined)) {
+    problems.push(`store "${name}" needs both accessKeyId and secretAccessKey`);
+  }
+  if (problems.length > 0 || url === undefined) return { kind: "missing", problems };
+  return ok({
+    ...description,
+    settings: {
+      name,
+      url,
+      ...(configuration.endpointURL === undefined ? {} : { endpoint: configuration.endpointURL }),
+      ...(region === undefined ? {} : { region }),
+    },
+    credentials:
+      accessKeyId === undefined || secretAccessKey === undefined
+        ? undefined
+        : { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) },
+    certificates,
+  });
+}
+
+/** A value of a Secret, decoded. The problem names Secret and key, never a value. */
+export function readSecret(
+  store: ResourceStore,
+  namespace: string,
+  { name, key }: KeySelector,
+): Resolution<string> {
+  const secret = store.get({ kind: "Secret", namespace, name });
+  if (secret === undefined) return missing(`Secret "${name}" is not in namespace "${namespace}"`);
+  const data = secretData.safeParse(secret.content["data"] ?? {});
+  const encoded = data.success ? data.data[key] : undefined;
+  if (encoded === undefined) {
+    const keys = data.success ? Object.keys(data.data) : [];
+    return missing(
+      `Secret "${name}" has no key "${key}", only ${keys.map((has) => `"${has}"`).join(", ") || "none"}`,
+    );
+  }
+  return ok(Buffer.from(encoded, "base64").toString("utf8"));
+}
+
+const secretData = z.record(z.string(), z.string());
+
+/** A trailing slash means nothing to Barman either. */
+function urlOf(destinationPath: string): string | undefined {
+  const path = destinationPath.replace(/(?<=.)\/+$/, "");
+  return ["s3://", "file://", "/"].some((start) => path.startsWith(start)) ? path : undefined;
+}
+
+function regionOf({ environment }: StoreDescription): string | undefined {
+  return environment["AWS_DEFAULT_REGION"] ?? environment["AWS_REGION"];
+}
+
+function ok<T>(value: T): Resolution<T> {
+  return { kind: "ok", value };
+}
+
+function missing(problem: string): Resolution<never> {
+  return { kind: "missing", problems: [problem] };
+}
