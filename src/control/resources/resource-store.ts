@@ -2,11 +2,19 @@ import type { Resource, ResourceDraft, ResourceKey } from "./resource.ts";
 
 /**
  * Where the control plane keeps its objects. One process owns it; every call is one transaction that is durable when it
- * returns, so that a `kill -9` loses nothing that was answered. Calls are synchronous: they take well below a
- * millisecond, and nothing can come between a reading and the writing that follows it.
+ * returns, so that a `kill -9` loses nothing that was answered. Calls are synchronous: readings take microseconds, a
+ * writing one sync of the disk, and nothing can come between a reading and the writing that follows it.
+ *
+ * Objects that are handed out are frozen at all depths, and plain JSON: what a draft or a status holds besides (undefined,
+ * dates) is dropped or becomes text as `JSON.stringify` has it.
+ *
+ * Owners are known by their uid. An owner of an object that is not being deleted always exists: an object goes with its
+ * last owner, and references to an owner that is gone are taken out of those that have another one. So a draft that names
+ * only owners that do not exist (one was deleted just before) is refused with `resource-conflict`; where at least one
+ * exists, the others are left out. Nothing can become an orphan that nobody deletes.
  */
 export interface ResourceStore extends Disposable {
-  /** Throws `resource-exists` when there is one of this key. */
+  /** Throws `resource-exists` when there is one of this key, be it marked for deletion; `resource-conflict` for its owners. */
   create(draft: ResourceDraft): Resource;
   get(key: ResourceKey): Resource | undefined;
   /** Throws `resource-missing`. */
@@ -14,9 +22,11 @@ export interface ResourceStore extends Disposable {
   /** Sorted by namespace and name. */
   list(filter?: ListFilter): readonly Resource[];
   /**
-   * Replaces what people say of an object: content, labels, annotations, owners, finalizers. Nothing happens when nothing
-   * differs; the generation grows only with the content. Throws `resource-missing`, and `resource-conflict` when `ifVersion`
-   * or `ifUid` is not the object's any more.
+   * Replaces what people say of an object: content, labels, annotations, owners, finalizers. What the draft leaves out is
+   * empty afterwards; begin with `draftOf` to keep the rest. Nothing happens when nothing differs; the generation grows only
+   * with the content. Throws `resource-missing`, and `resource-conflict` when `ifVersion` or `ifUid` is not the object's any
+   * more, for its owners, and when a finalizer is added to an object that is being deleted. Taking the last finalizer off
+   * one that is being deleted deletes it; what is returned then is what it was at last.
    */
   update(draft: ResourceDraft, condition?: WriteCondition): Resource;
   /**
@@ -41,7 +51,10 @@ export interface ResourceStore extends Disposable {
   /** The version that the last change had. */
   readonly version: string;
 
-  /** Notes something that happened to an object. The same reason and message again only counts up. */
+  /**
+   * Notes something that happened to an object. The same type, reason and message within an hour only counts up. The newest
+   * 1000 of each namespace are kept, and none longer than a week.
+   */
   recordEvent(event: EventDraft): void;
   /** Oldest first. Events of deleted objects stay until they are old. */
   events(filter?: EventFilter): readonly ResourceEvent[];
@@ -62,7 +75,7 @@ export interface WriteCondition {
 
 export interface ResourceChange {
   readonly type: "added" | "modified" | "deleted";
-  /** As it is after the change; as it was when it was deleted. */
+  /** As it is after the change; as it was when it was deleted, but with the version of its deletion, as Kubernetes has it. */
   readonly resource: Resource;
 }
 
@@ -88,5 +101,6 @@ export interface ResourceEvent {
 export interface EventFilter {
   readonly namespace?: string;
   readonly about?: ResourceKey;
+  /** The newest ones, oldest first all the same. */
   readonly limit?: number;
 }

@@ -63,6 +63,17 @@ export function keyOf({ kind, metadata }: Resource): ResourceKey {
   return { kind, namespace: metadata.namespace, name: metadata.name };
 }
 
+/** The key as one text, for maps: unlike `formatKey`, never the same for two keys, whatever their names hold. */
+export function keyId({ kind, namespace, name }: ResourceKey): string {
+  return JSON.stringify([kind, namespace, name]);
+}
+
+/** What an object says, as a draft that changes nothing: an update of one field is `{ ...draftOf(resource), labels }`. */
+export function draftOf({ apiVersion, kind, metadata, content }: Resource): ResourceDraft {
+  const { namespace, name, labels, annotations, ownerReferences, finalizers } = metadata;
+  return { apiVersion, kind, namespace, name, content, labels, annotations, ownerReferences, finalizers };
+}
+
 /** `Cluster production/pg`, for messages and logs. */
 export function formatKey({ kind, namespace, name }: ResourceKey): string {
   return namespace === "" ? `${kind} ${name}` : `${kind} ${namespace}/${name}`;
@@ -73,8 +84,15 @@ export function ownerReferenceTo({ apiVersion, kind, metadata }: Resource): Owne
 }
 
 /** The object as Kubernetes writes it: what `get -o yaml` shows and the API sends. */
-export function toManifest({ apiVersion, kind, metadata, content, status }: Resource): Record<string, unknown> {
-  const { labels, annotations, ownerReferences, finalizers, deletionTimestamp, namespace, ...rest } = metadata;
+export function toManifest({
+  apiVersion,
+  kind,
+  metadata,
+  content,
+  status,
+}: Resource): Record<string, unknown> {
+  const { labels, annotations, ownerReferences, finalizers, deletionTimestamp, namespace, ...rest } =
+    metadata;
   return {
     apiVersion,
     kind,
