@@ -8,7 +8,10 @@ import { until } from "../support/until.ts";
 test("the quickstart gives a PostgreSQL that archives, is backed up, and comes back at a moment under another name", async () => {
   await using plane = await controlPlane();
   const stores = await plane.folder.make("stores");
-  const directory = await exampleWith(plane, "quickstart", [["/tmp/tidemark-quickstart", stores]]);
+  const directory = await exampleWith(plane, "quickstart", [
+    ["/tmp/tidemark-quickstart", stores],
+    ["  instances: 1", '  instances: 1\n  postgresql:\n    parameters:\n      track_commit_timestamp: "on"'],
+  ]);
   await plane.up(["-f", directory]);
 
   await plane.healthy("pg");

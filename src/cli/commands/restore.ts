@@ -62,7 +62,8 @@ export async function run(
     backupId: plan.backup.id,
     major: plan.backup.postgresMajor,
   });
-  const text = stringify(manifest, { lineWidth: 0 });
+  // kubectl reads YAML 1.1, where a plain `on` is no text.
+  const text = stringify(manifest, { version: "1.1", lineWidth: 0 });
   process.stdout.write(options.dryRun === true ? text : `\n${text}\n`);
   if (options.dryRun === true) return;
   await confirm(`Make Cluster ${namespace}/${options.as} of it?`, options, signal);
