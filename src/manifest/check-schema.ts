@@ -36,9 +36,27 @@ function problemsOf(schema: z.ZodType, issue: z.core.$ZodIssue, value: unknown):
     }));
   }
   if (issue.code === "invalid_type" && isAbsent(value, path)) return [{ kind: "missing-field", path }];
-  const inner =
-    issue.code === "invalid_union" ? (issue.errors.at(0)?.[0]?.message ?? issue.message) : issue.message;
-  return [{ kind: "bad-value", path, message: inner.replace(/^Invalid (input|option|string): /, "") }];
+  const meant = issue.code === "invalid_union" ? meantForm(issue) : undefined;
+  if (meant !== undefined) {
+    return meant.flatMap((inner) =>
+      problemsOf(schema, { ...inner, path: [...issue.path, ...inner.path] }, value),
+    );
+  }
+  return [
+    { kind: "bad-value", path, message: issue.message.replace(/^Invalid (input|option|string): /, "") },
+  ];
+}
+
+/**
+ * What is wrong with a value that may have several forms: of the one whose type it has, if there is one. Undefined leaves
+ * it to what the schema says of all of them.
+ */
+function meantForm(issue: z.core.$ZodIssueInvalidUnion): readonly z.core.$ZodIssue[] | undefined {
+  const isOfType = (issues: readonly z.core.$ZodIssue[]): boolean =>
+    !issues.some(
+      ({ code, path }) => path.length === 0 && (code === "invalid_type" || code === "invalid_value"),
+    );
+  return issue.errors.find(isOfType) ?? (issue.message === "Invalid input" ? issue.errors.at(0) : undefined);
 }
 
 function isAbsent(value: unknown, path: FieldPath): boolean {

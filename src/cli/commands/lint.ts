@@ -30,7 +30,7 @@ export async function run(options: LintCommandOptions): Promise<void> {
   const format = parseFormat(options.output ?? "text");
   const texts = await readManifestFiles(options.file ?? []);
   const lint = (manifests: ReturnType<typeof parseManifests>): readonly Report[] =>
-    runRules(manifests, allRules, { ignored: new Set(options.ignore) });
+    runRules(manifests, allRules, { ignored: new Set(options.ignore), now: new Date() });
 
   let manifests = parseManifests(texts);
   if (manifests.objects.length === 0 && manifests.problems.length === 0) {

@@ -60,7 +60,8 @@ const application = {
   secret: localReference.optional(),
 };
 
-const recoveryTarget = z.strictObject({
+/** Also what a RestoreDrill may aim at. */
+export const recoveryTarget = z.strictObject({
   backupID: z.string().optional(),
   targetTLI: z.string().optional(),
   targetTime: z.string().optional(),

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { metadata } from "./common.ts";
 
-/** Secret, ConfigMap and Namespace of Kubernetes' own `v1`, and the ExternalSecret that makes a Secret. */
+/** Secret, ConfigMap and Namespace of Kubernetes' own `v1`. */
 
 const texts = z.record(z.string(), z.string());
 
@@ -33,20 +33,3 @@ export const namespace = z.strictObject({
   spec: z.unknown().optional(),
   status: z.unknown().optional(),
 });
-
-/** external-secrets.io, `v1` and `v1beta1`: as much as says which Secret will be there, with which keys. */
-export function externalSecret(version: "v1" | "v1beta1") {
-  const remote = z.looseObject({ key: z.string() });
-  return z.strictObject({
-    apiVersion: z.literal(`external-secrets.io/${version}`),
-    kind: z.literal("ExternalSecret"),
-    metadata,
-    spec: z.looseObject({
-      secretStoreRef: z.looseObject({ name: z.string() }).optional(),
-      target: z.looseObject({ name: z.string().optional() }).optional(),
-      data: z.array(z.looseObject({ secretKey: z.string(), remoteRef: remote })).optional(),
-      dataFrom: z.array(z.looseObject({})).optional(),
-    }),
-    status: z.unknown().optional(),
-  });
-}

@@ -1,8 +1,11 @@
 import type { z } from "zod";
 import { backup, scheduledBackup } from "./backup.ts";
 import { cluster } from "./cluster.ts";
-import { configMap, externalSecret, namespace, secret } from "./core.ts";
+import { configMap, namespace, secret } from "./core.ts";
+import { externalSecret } from "./external-secret.ts";
 import { objectStore } from "./object-store.ts";
+import { restoreDrill } from "./restore-drill.ts";
+import { server } from "./server.ts";
 
 /** A kind whose fields we know. */
 export interface KnownKind {
@@ -21,6 +24,8 @@ export const knownKinds: readonly KnownKind[] = [
   { apiVersion: "barmancloud.cnpg.io/v1", kind: "ObjectStore", schema: objectStore },
   { apiVersion: "external-secrets.io/v1", kind: "ExternalSecret", schema: externalSecret("v1") },
   { apiVersion: "external-secrets.io/v1beta1", kind: "ExternalSecret", schema: externalSecret("v1beta1") },
+  { apiVersion: "tidemark.dev/v1alpha1", kind: "Server", schema: server },
+  { apiVersion: "tidemark.dev/v1alpha1", kind: "RestoreDrill", schema: restoreDrill },
 ];
 
 /** Kinds of our own groups, and Kubernetes' own, that stand beside backups and are not run here. Fields are not looked at. */

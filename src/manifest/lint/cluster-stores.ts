@@ -9,12 +9,13 @@ export const barmanPlugin = "barman-cloud.cloudnative-pg.io";
 /** Parameters of it that are ours: on CloudNativePG they are ignored, so the manifest works there too. */
 export const ourParameters = ["additionalObjectNames", "archivePolicy"] as const;
 
-/** One repository of a cluster, or one source of a recovery. */
+/** One repository of a Cluster or Server, or one source of a recovery. */
 export interface StoreUse {
+  /** The Cluster; or the Server. */
   readonly cluster: ManifestObject;
-  /** To what names the store: an entry of `plugins`, of `externalClusters`, or the in-tree configuration. */
+  /** To what names the store: an entry of `plugins`, `externalClusters` or a Server's `stores`, or the in-tree configuration. */
   readonly path: FieldPath;
-  readonly via: "plugin" | "in-tree";
+  readonly via: "plugin" | "in-tree" | "server";
   /** Name of the ObjectStore; undefined in-tree. */
   readonly storeName: string | undefined;
   /** That ObjectStore, if it is among the manifests. */
@@ -25,20 +26,47 @@ export interface StoreUse {
   readonly isServerNameGiven: boolean;
 }
 
-/** The destinations of a cluster: its plugin's store, further ones of ours, and the in-tree one. */
+/** The destinations of a cluster: its plugin's store, further ones of ours, and the in-tree one; those of a Server. */
 export function destinationsOf(world: World, cluster: ManifestObject): readonly StoreUse[] {
+  if (cluster.kind === "Server") return serverStores(world, cluster);
   const uses: StoreUse[] = [];
   for (const { path, parameters } of enabledPlugins(cluster)) {
     const serverName = text(parameters["serverName"]);
-    const further = text(parameters["additionalObjectNames"])?.split(",") ?? [];
-    for (const name of [text(parameters["barmanObjectName"]), ...further.map((item) => item.trim())]) {
-      if (name === undefined || name === "") continue;
+    for (const name of storeNames(parameters)) {
       uses.push(pluginUse(world, cluster, path, name, serverName, cluster.name));
     }
   }
   const inTree = ["spec", "backup", "barmanObjectStore"];
   if (recordAt(cluster, ...inTree) !== undefined) uses.push(inTreeUse(cluster, inTree, cluster.name));
   return uses;
+}
+
+/** The stores that an entry of `plugins` names, in their order; one may be there twice. */
+export function storeNames(parameters: Readonly<Record<string, unknown>>): readonly string[] {
+  const further = text(parameters["additionalObjectNames"])?.split(",") ?? [];
+  const names = [text(parameters["barmanObjectName"]), ...further.map((item) => item.trim())];
+  return names.filter((name): name is string => name !== undefined && name !== "");
+}
+
+function serverStores(world: World, server: ManifestObject): readonly StoreUse[] {
+  return listAt(server, "spec", "stores").flatMap((entry, index) => {
+    const name = isRecord(entry) ? text(entry["name"]) : undefined;
+    if (!isRecord(entry) || name === undefined) return [];
+    const use = pluginUse(
+      world,
+      server,
+      ["spec", "stores", index],
+      name,
+      text(entry["serverName"]),
+      server.name,
+    );
+    return [{ ...use, via: "server" as const }];
+  });
+}
+
+/** Where the server name of a use is written, or would be. */
+export function serverNamePath({ path, via }: StoreUse): FieldPath {
+  return via === "plugin" ? [...path, "parameters", "serverName"] : [...path, "serverName"];
 }
 
 /** A source that is named in `externalClusters`, and what it would be read from. */

@@ -1,6 +1,6 @@
 import { isRecord, valueAt, type FieldPath, type ManifestObject } from "../manifest-object.ts";
 import { destinationsOf, externalClustersOf } from "./cluster-stores.ts";
-import { textAt, type World } from "./world.ts";
+import { listAt, textAt, type World } from "./world.ts";
 
 /** Names by which manifests refer to other objects. */
 
@@ -17,9 +17,21 @@ export interface Reference {
 export function referencesOf(world: World, object: ManifestObject): readonly Reference[] {
   switch (object.kind) {
     case "Cluster":
-      return [...secretReferences(object), ...storeReferences(world, object), ...recoveryBackup(object)];
+      return [
+        ...secretReferences(object),
+        ...storeReferences(world, object),
+        ...recoveryBackup(object),
+        ...sqlReferences(object),
+      ];
     case "ObjectStore":
       return secretReferences(object);
+    case "Server":
+      return [...secretReferences(object), ...storeReferences(world, object)];
+    case "RestoreDrill":
+      return [
+        ...named(object, ["spec", "cluster"], "Cluster"),
+        ...named(object, ["spec", "server"], "Server"),
+      ];
     case "Backup":
     case "ScheduledBackup":
       return named(object, ["spec", "cluster"], "Cluster");
@@ -41,10 +53,37 @@ function storeReferences(world: World, cluster: ManifestObject): readonly Refere
     ...destinationsOf(world, cluster),
     ...externalClustersOf(world, cluster).flatMap(({ use }) => use ?? []),
   ];
-  return uses.flatMap(({ path, storeName }) =>
+  return uses.flatMap(({ path, storeName, via }) =>
     storeName === undefined
       ? []
-      : [{ object: cluster, path: [...path, "parameters"], kind: "ObjectStore", name: storeName }],
+      : [
+          {
+            object: cluster,
+            path: [...path, via === "server" ? "name" : "parameters"],
+            kind: "ObjectStore",
+            name: storeName,
+          },
+        ],
+  );
+}
+
+/** Statements for a new database that stand in other objects. */
+function sqlReferences(cluster: ManifestObject): readonly Reference[] {
+  const initdb = ["spec", "bootstrap", "initdb"];
+  const lists = ["postInitSQLRefs", "postInitApplicationSQLRefs", "postInitTemplateSQLRefs"];
+  return lists.flatMap((list) =>
+    [
+      { field: "secretRefs", kind: "Secret" },
+      { field: "configMapRefs", kind: "ConfigMap" },
+    ].flatMap(({ field, kind }) =>
+      listAt(cluster, ...initdb, list, field).flatMap((_item, index) => {
+        const path = [...initdb, list, field, index];
+        const name = textAt(cluster, ...path, "name");
+        const key = textAt(cluster, ...path, "key");
+        if (name === undefined) return [];
+        return [{ object: cluster, path, kind, name, ...(key === undefined ? {} : { key }) }];
+      }),
+    ),
   );
 }
 
@@ -96,10 +135,10 @@ function secretReferences(object: ManifestObject): readonly Reference[] {
   return found;
 }
 
-/** Names of the values of a Secret. */
-export function keysOf(secret: ManifestObject): readonly string[] {
-  return ["data", "stringData"].flatMap((field) => {
-    const values = valueAt(secret.value, [field]);
+/** Names of the values of a Secret or ConfigMap. */
+export function keysOf(object: ManifestObject): readonly string[] {
+  return ["data", "stringData", "binaryData"].flatMap((field) => {
+    const values = valueAt(object.value, [field]);
     return isRecord(values) ? Object.keys(values) : [];
   });
 }

@@ -41,6 +41,8 @@ export interface Finding {
   readonly fix?: Fix;
   /** Where it differs from the rule's own. */
   readonly severity?: Severity;
+  /** It is about something that is not there: another manifest can make it untrue. Admission then only warns. */
+  readonly mayComeLater?: true;
 }
 
 /** A mistake that people make. Pure: it sees the manifests and nothing else. */

@@ -16,11 +16,15 @@ export interface Report {
   readonly message: string;
   readonly hint: string | undefined;
   readonly fix: Fix | undefined;
+  /** Another manifest can make it untrue. */
+  readonly mayComeLater: boolean;
 }
 
 export interface LintOptions {
   /** IDs of rules that are not asked. */
   readonly ignored?: ReadonlySet<string>;
+  /** When the manifests are looked at: for rules about moments that have not come yet. */
+  readonly now?: Date;
 }
 
 /** What is no object: found when reading, not by asking. */
@@ -37,9 +41,9 @@ export const unreadable: Rule = {
 export function runRules(
   manifests: ParsedManifests,
   rules: readonly Rule[],
-  { ignored = new Set() }: LintOptions = {},
+  { ignored = new Set(), now }: LintOptions = {},
 ): readonly Report[] {
-  const world = new World(manifests.objects);
+  const world = new World(manifests.objects, now);
   const unread = manifests.problems.map(({ path, position, message }): Report => ({
     rule: unreadable.id,
     severity: "error",
@@ -50,6 +54,7 @@ export function runRules(
     message,
     hint: undefined,
     fix: undefined,
+    mayComeLater: false,
   }));
   const found = rules
     .filter(({ id }) => !ignored.has(id))
@@ -64,6 +69,7 @@ export function runRules(
     message: finding.message,
     hint: finding.hint,
     fix: finding.fix,
+    mayComeLater: finding.mayComeLater ?? false,
   }));
   const files = new Map(manifests.documents.map(({ path }, index) => [path, index]));
   return [...unread, ...reports].toSorted(

@@ -8,11 +8,15 @@ export const defaultNamespace = "default";
 export class World {
   readonly objects: readonly ManifestObject[];
 
+  /** Undefined where the same manifests must always get the same findings: then nothing is said of what is to come. */
+  readonly now: Date | undefined;
+
   /** Those of kinds that are known here: another project's Backup or Cluster is none of ours. */
   readonly #known: readonly ManifestObject[];
 
-  constructor(objects: readonly ManifestObject[]) {
+  constructor(objects: readonly ManifestObject[], now?: Date) {
     this.objects = objects;
+    this.now = now;
     this.#known = objects.filter(
       ({ apiVersion, kind }) => findKind(apiVersion, kind) !== undefined || isLeftAlone(apiVersion, kind),
     );
@@ -24,6 +28,11 @@ export class World {
 
   get clusters(): readonly ManifestObject[] {
     return this.ofKind("Cluster");
+  }
+
+  /** What has an archive: Clusters, and our own Servers. */
+  get writers(): readonly ManifestObject[] {
+    return this.ofKind("Cluster", "Server");
   }
 
   get stores(): readonly ManifestObject[] {

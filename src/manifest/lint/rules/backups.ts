@@ -1,7 +1,7 @@
-import { formatPath } from "../../manifest-object.ts";
+import { formatPath, type ManifestObject } from "../../manifest-object.ts";
 import { barmanPlugin, enabledPlugins } from "../cluster-stores.ts";
-import type { Rule } from "../rule.ts";
-import { isSetAt, namespaceOf, textAt } from "../world.ts";
+import type { Finding, Rule } from "../rule.ts";
+import { isSetAt, namespaceOf, textAt, type World } from "../world.ts";
 
 /** Backups and ScheduledBackups: by whom they are taken. */
 
@@ -67,11 +67,14 @@ const pluginConfiguration: Rule = {
   severity: "error",
   summary: "method plugin without saying which plugin",
   explanation:
-    "With `method: plugin`, `pluginConfiguration.name` is required. A ScheduledBackup without it is admitted, and then none of its Backups can be created.",
+    "With `method: plugin`, `pluginConfiguration.name` is required. A ScheduledBackup without it is admitted, and then none of its Backups can be created. With another method, or none, nobody reads pluginConfiguration.",
   *check(world) {
     for (const object of world.ofKind("Backup", "ScheduledBackup")) {
-      if (textAt(object, "spec", "method") !== "plugin") continue;
       const path = ["spec", "pluginConfiguration"];
+      if (textAt(object, "spec", "method") !== "plugin") {
+        yield* unreadConfiguration(world, object);
+        continue;
+      }
       const name = textAt(object, ...path, "name");
       if (name !== undefined) {
         const cluster = world.find(
@@ -111,4 +114,53 @@ const pluginConfiguration: Rule = {
   },
 };
 
-export const backupRules: readonly Rule[] = [backupMethod, pluginConfiguration];
+/** Where the cluster is at hand, `backup-method` says which method it has. */
+function* unreadConfiguration(world: World, object: ManifestObject): Iterable<Finding> {
+  const path = ["spec", "pluginConfiguration"];
+  const method = textAt(object, "spec", "method");
+  const cluster = textAt(object, "spec", "cluster", "name") ?? "";
+  if (!isSetAt(object, ...path)) return;
+  if (method === undefined && world.find("Cluster", namespaceOf(object), cluster) !== undefined) return;
+  yield {
+    object,
+    path,
+    severity: "warning",
+    message: `method is ${method === undefined ? "not given, which means barmanObjectStore" : `"${method}"`}: pluginConfiguration is not read`,
+    hint: "Write method: plugin.",
+    ...(method === undefined
+      ? {
+          fix: {
+            title: "take it with the plugin",
+            edits: [{ kind: "set", object, path: ["spec", "method"], value: "plugin" }],
+          },
+        }
+      : {}),
+  };
+}
+
+const snapshotOptions: Rule = {
+  id: "snapshot-options",
+  severity: "error",
+  summary: "options of volume snapshots with another method",
+  explanation:
+    '`online` and `onlineConfiguration` are about volume snapshots. With the method barmanObjectStore, which is the default, CloudNativePG refuses them ("Online parameter can be specified only if the backup method is volumeSnapshot"); with a plugin they have no effect.',
+  *check(world) {
+    for (const object of world.ofKind("Backup", "ScheduledBackup")) {
+      const method = textAt(object, "spec", "method") ?? "barmanObjectStore";
+      if (method === "volumeSnapshot") continue;
+      for (const field of ["online", "onlineConfiguration"]) {
+        const path = ["spec", field];
+        if (!isSetAt(object, ...path)) continue;
+        yield {
+          object,
+          path,
+          ...(method === "plugin" ? { severity: "warning" as const } : {}),
+          message: `${field} can be specified only if the backup method is volumeSnapshot, and it is "${method}"`,
+          fix: { title: `remove ${field}`, edits: [{ kind: "remove", object, path }] },
+        };
+      }
+    }
+  },
+};
+
+export const backupRules: readonly Rule[] = [backupMethod, pluginConfiguration, snapshotOptions];

@@ -178,10 +178,53 @@ const fixedParameter: Rule = {
   },
 };
 
+const walLevel: Rule = {
+  id: "wal-level",
+  severity: "error",
+  summary: "a wal_level with which nothing can be archived",
+  explanation:
+    "WAL of the level minimal leaves out what a restore needs. CloudNativePG archives always, so it refuses it: `wal_level` is `logical`, its default, or `replica`.",
+  *check(world) {
+    for (const object of world.clusters) {
+      const path = ["spec", "postgresql", "parameters", "wal_level"];
+      const level = textAt(object, ...path);
+      if (level === undefined || level === "logical" || level === "replica") continue;
+      yield {
+        object,
+        path,
+        message: `wal_level "${level}" cannot be archived: it should be set at logical or replica`,
+      };
+    }
+  },
+};
+
+const deprecatedOptions: Rule = {
+  id: "initdb-options",
+  severity: "warning",
+  summary: "options for initdb as a list, which is deprecated",
+  explanation:
+    "With `bootstrap.initdb.options` CloudNativePG reads none of the other settings of the new database (dataChecksums, encoding, locale, walSegmentSize); the list is deprecated. Write the fields.",
+  *check(world) {
+    for (const object of world.clusters) {
+      const path = ["spec", "bootstrap", "initdb", "options"];
+      if (listAt(object, ...path).length === 0) continue;
+      yield {
+        object,
+        path,
+        message:
+          "options is deprecated, and encoding, locale, dataChecksums and walSegmentSize are not read beside it",
+        hint: "Write them as fields of initdb.",
+      };
+    }
+  },
+};
+
 export const clusterRules: readonly Rule[] = [
   bootstraps,
   storageSize,
   databaseAndOwner,
   nameLength,
   fixedParameter,
+  walLevel,
+  deprecatedOptions,
 ];

@@ -10,7 +10,7 @@ import {
   type StoreUse,
 } from "../cluster-stores.ts";
 import type { Rule } from "../rule.ts";
-import { isSetAt, namespaceOf } from "../world.ts";
+import { isSetAt, namespaceOf, type World } from "../world.ts";
 
 /** Destinations: who writes where, who writes nowhere, and what nobody writes to. */
 
@@ -19,10 +19,10 @@ const unusedStore: Rule = {
   severity: "warning",
   summary: "an ObjectStore that no cluster writes to",
   explanation:
-    "An ObjectStore is only a description. Nothing is written to it unless a Cluster names it in the parameters of its plugin, and a plugin entry names one: a second ObjectStore beside it never receives a byte, however it is called. An entry in externalClusters is a source to read from, never a copy. To write to several stores at once, name the further ones with `additionalObjectNames: minio-store,gcs-store` in the plugin's parameters; CloudNativePG ignores that parameter, so the manifest works there too.",
+    "An ObjectStore is only a description. Nothing is written to it unless a Cluster names it in the parameters of its plugin, and a plugin entry names one: a second ObjectStore beside it never receives a byte, however it is called. An entry in externalClusters is a source to read from, never a copy. To write to several stores at once, name the further ones with `additionalObjectNames: minio-store,gcs-store` in the plugin's parameters; CloudNativePG ignores that parameter, so the manifest works there too. A Server lists its stores in `spec.stores`.",
   *check(world) {
     const written = new Set(
-      world.clusters.flatMap((cluster) => destinationsOf(world, cluster).map(({ store }) => store)),
+      world.writers.flatMap((writer) => destinationsOf(world, writer).map(({ store }) => store)),
     );
     const sources = world.clusters.flatMap((cluster) =>
       externalClustersOf(world, cluster).flatMap(({ use }) => use?.store ?? []),
@@ -30,13 +30,7 @@ const unusedStore: Rule = {
     for (const object of world.stores) {
       if (written.has(object)) continue;
       const isRead = sources.includes(object);
-      const writer = world.clusters.find(
-        (cluster) =>
-          namespaceOf(cluster) === namespaceOf(object) && destinationsOf(world, cluster).length > 0,
-      );
-      const plugin = writer && barmanEntry(writer);
-      const further = plugin?.parameters["additionalObjectNames"];
-      const value = typeof further === "string" ? `${further},${object.name}` : object.name;
+      const hint = howToWriteTo(world, object);
       yield {
         object,
         path: ["metadata", "name"],
@@ -44,15 +38,26 @@ const unusedStore: Rule = {
         message: isRead
           ? `ObjectStore "${object.name}" is only read from: no cluster of these manifests writes to it`
           : `ObjectStore "${object.name}" is not used by any cluster as a destination: nothing will be written to it`,
-        ...(writer === undefined || plugin === undefined
-          ? {}
-          : {
-              hint: `To make it a further repository of Cluster "${writer.name}": ${formatPath(plugin.path)}.parameters.additionalObjectNames: ${value}`,
-            }),
+        ...(hint === undefined ? {} : { hint }),
       };
     }
   },
 };
+
+/** To the first writer of its namespace. */
+function howToWriteTo(world: World, store: ManifestObject): string | undefined {
+  const writer = world.writers.find(
+    (object) => namespaceOf(object) === namespaceOf(store) && destinationsOf(world, object).length > 0,
+  );
+  if (writer === undefined) return undefined;
+  const repository = `To make it a further repository of ${writer.kind} "${writer.name}":`;
+  if (writer.kind === "Server") return `${repository} add {name: ${store.name}} to spec.stores`;
+  const plugin = barmanEntry(writer);
+  if (plugin === undefined) return undefined;
+  const further = plugin.parameters["additionalObjectNames"];
+  const value = typeof further === "string" ? `${further},${store.name}` : store.name;
+  return `${repository} ${formatPath(plugin.path)}.parameters.additionalObjectNames: ${value}`;
+}
 
 function barmanEntry(cluster: ManifestObject): PluginEntry | undefined {
   return enabledPlugins(cluster).find(({ name }) => name === barmanPlugin);
@@ -94,12 +99,12 @@ function isSamePlace(a: StoreUse, b: StoreUse): boolean {
 const twoWriters: Rule = {
   id: "two-writers",
   severity: "error",
-  summary: "two clusters that write into one archive",
+  summary: "two systems that write into one archive",
   explanation:
     "Two PostgreSQL systems must never share destination path and server name: their WAL files have the same names, and one would destroy the other's archive. Give one of them another serverName.",
   *check(world) {
     const first = new Map<string, StoreUse>();
-    for (const use of world.clusters.flatMap((cluster) => destinationsOf(world, cluster))) {
+    for (const use of world.writers.flatMap((writer) => destinationsOf(world, writer))) {
       const place = placeOf(use);
       if (place === undefined) continue;
       const id = `${place} ${use.serverName}`;
@@ -109,11 +114,11 @@ const twoWriters: Rule = {
         continue;
       }
       if (other.cluster === use.cluster) continue;
-      const title = `${namespaceOf(other.cluster)}/${other.cluster.name}`;
+      const title = `${other.cluster.kind} ${namespaceOf(other.cluster)}/${other.cluster.name}`;
       yield {
         object: use.cluster,
         path: use.path,
-        message: `it writes to ${destinationPathOf(use) ?? "the same place"} as server "${use.serverName}", and so does Cluster ${title}`,
+        message: `it writes to ${destinationPathOf(use) ?? "the same place"} as server "${use.serverName}", and so does ${title}`,
         hint: "Give one of them another serverName.",
       };
     }

@@ -1,6 +1,6 @@
-import { formatPath, isRecord } from "../../manifest-object.ts";
+import { formatPath, isRecord, valueAt } from "../../manifest-object.ts";
 import { nearest } from "../../nearest.ts";
-import { barmanPlugin, ourParameters, pluginEntries } from "../cluster-stores.ts";
+import { barmanPlugin, enabledPlugins, ourParameters, pluginEntries } from "../cluster-stores.ts";
 import type { Rule } from "../rule.ts";
 import { listAt } from "../world.ts";
 import { recoveryTargetFields } from "./recovery-target-fields.ts";
@@ -109,4 +109,58 @@ const twoEntries: Rule = {
   },
 };
 
-export const pluginRules: readonly Rule[] = [unknownParameter, unknownPlugin, withoutStore, twoEntries];
+const severalArchivers: Rule = {
+  id: "several-archivers",
+  severity: "error",
+  summary: "several plugins that are to archive WAL",
+  explanation:
+    'CloudNativePG refuses a Cluster in which more than one plugin has `isWALArchiver: true` ("Cannot enable more than one WAL archiver plugin"). For several stores, name the further ones in `additionalObjectNames` of one entry.',
+  *check(world) {
+    for (const object of world.clusters) {
+      const entries = enabledPlugins(object).filter(
+        ({ path }) => valueAt(object.value, [...path, "isWALArchiver"]) === true,
+      );
+      const [first] = entries;
+      // One plugin twice is `plugin-twice`.
+      for (const { path, name } of entries.filter((entry) => entry.name !== first?.name)) {
+        yield {
+          object,
+          path: [...path, "isWALArchiver"],
+          message: `"${name}" is to archive WAL, and so is "${first?.name ?? ""}": cannot enable more than one WAL archiver plugin`,
+          hint: "Leave isWALArchiver out of all but one of them.",
+        };
+      }
+    }
+  },
+};
+
+const archiverOff: Rule = {
+  id: "archiver-switched-off",
+  severity: "warning",
+  summary: "isWALArchiver: false, with which the plugin archives all the same",
+  explanation:
+    "`isWALArchiver: false` does not stop the Barman Cloud plugin from archiving: every plugin that is loaded and can archive gets every WAL file (plugin-barman-cloud#606). It only keeps CloudNativePG from noticing a second archiver. To switch the plugin off, write `enabled: false`.",
+  *check(world) {
+    for (const object of world.clusters) {
+      for (const { path, name } of enabledPlugins(object)) {
+        const at = [...path, "isWALArchiver"];
+        if (name !== barmanPlugin || valueAt(object.value, at) !== false) continue;
+        yield {
+          object,
+          path: at,
+          message: `${name} archives WAL all the same`,
+          hint: "Write true, which is what happens; or enabled: false to switch the plugin off.",
+        };
+      }
+    }
+  },
+};
+
+export const pluginRules: readonly Rule[] = [
+  unknownParameter,
+  unknownPlugin,
+  withoutStore,
+  twoEntries,
+  severalArchivers,
+  archiverOff,
+];

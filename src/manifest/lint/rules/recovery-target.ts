@@ -1,14 +1,16 @@
 import { formatPath, isRecord, valueAt, type FieldPath, type ManifestObject } from "../../manifest-object.ts";
+import { parseGoDuration } from "../../cron-schedule.ts";
 import { pluginEntries } from "../cluster-stores.ts";
 import type { Finding, Rule } from "../rule.ts";
 import { isSetAt, recordAt, textAt } from "../world.ts";
 import { parseTargetTime } from "../../../postgres/recovery-settings-time.ts";
 import {
+  drillTargetPath,
   recoveryPath,
   targetPath,
   exclusiveTargets,
   recoveryTargetFields,
-  recovering,
+  recoveryTargets,
 } from "./recovery-target-fields.ts";
 
 /** The moment to recover to. */
@@ -72,13 +74,13 @@ const withoutZone: Rule = {
   explanation:
     "CloudNativePG picks the backup as if a time without a zone were UTC, and passes the text on to PostgreSQL, which reads it in the server's TimeZone: two moments, unless that is UTC. Here it is read as UTC. Write the offset.",
   *check(world) {
-    for (const object of recovering(world)) {
-      const path = [...targetPath, "targetTime"];
+    for (const { object, path: target } of recoveryTargets(world)) {
+      const path = [...target, "targetTime"];
       const text = textAt(object, ...path);
       const time = text === undefined ? undefined : readTime(text);
       if (text === undefined || time === undefined) continue;
       if (time.hadZone) {
-        if (isKnownForm(text)) continue;
+        if (isKnownForm(text) || object.kind === "RestoreDrill") continue;
         yield {
           object,
           path,
@@ -143,33 +145,34 @@ const badTarget: Rule = {
   explanation:
     "At most one of targetTime, targetXID, targetLSN, targetName and targetImmediate may be given (a targetImmediate of false counts). A time is PostgreSQL's (`2026-01-15 14:30:00+00`) or RFC 3339; `now`, epoch numbers and names of zones are not accepted. With targetXID, targetName and targetImmediate nothing says which base backup to take, so CloudNativePG wants backupID with them.",
   *check(world) {
-    for (const object of recovering(world)) {
-      const target = recordAt(object, ...targetPath) ?? {};
+    for (const { object, path: at } of recoveryTargets(world)) {
+      const target = recordAt(object, ...at) ?? {};
       const given = exclusiveTargets.filter(
         (field) => target[field] !== undefined && target[field] !== null && target[field] !== "",
       );
       if (given.length > 1) {
         yield {
           object,
-          path: [...targetPath, given[1] ?? ""],
+          path: [...at, given[1] ?? ""],
           message: `recovery target options are mutually exclusive: ${given.join(", ")}`,
         };
       }
       for (const [field, problemOf] of Object.entries(forms)) {
         const text = target[field];
         const problem = typeof text === "string" ? problemOf(text) : undefined;
-        if (problem !== undefined) yield { object, path: [...targetPath, field], message: problem };
+        if (problem !== undefined) yield { object, path: [...at, field], message: problem };
       }
       const needsId = given.filter((field) => ["targetXID", "targetName", "targetImmediate"].includes(field));
       const [first] = needsId;
       if (
         first !== undefined &&
+        object.kind === "Cluster" &&
         target["backupID"] === undefined &&
         !isSetAt(object, ...recoveryPath, "backup")
       ) {
         yield {
           object,
-          path: [...targetPath, first],
+          path: [...at, first],
           severity: "warning",
           message: `CloudNativePG wants backupID with ${first}: "BackupID is missing"`,
           hint: "Here the newest backup from which the target can be reached is looked for.",
@@ -179,4 +182,51 @@ const badTarget: Rule = {
   },
 };
 
-export const recoveryTargetRules: readonly Rule[] = [misplacedTarget, withoutZone, badTarget];
+const futureTarget: Rule = {
+  id: "future-target",
+  severity: "error",
+  summary: "a recovery target that has not come yet",
+  explanation:
+    'Nothing can be restored to a moment for which there is no WAL: PostgreSQL replays what there is and then ends with "recovery ended before configured recovery target was reached". A RestoreDrill may name a moment before it begins, with a minus: `-10m`.',
+  *check(world) {
+    for (const object of world.ofKind("RestoreDrill")) {
+      const text = textAt(object, ...drillTargetPath);
+      const duration = text === undefined ? undefined : parseGoDuration(text);
+      if (text === undefined || duration === undefined || duration < 0) continue;
+      const value = `-${text.replace(/^\+/, "")}`;
+      yield {
+        object,
+        path: drillTargetPath,
+        message: `"${text}" is ${duration === 0 ? "the moment of the drill itself" : "after the drill"}: there is no WAL of it yet`,
+        hint:
+          duration === 0
+            ? "Write latest for the end of the archive."
+            : `Write "${value}" for that long before the drill.`,
+        ...(duration === 0
+          ? {}
+          : {
+              fix: {
+                title: `write ${value}`,
+                edits: [{ kind: "set", object, path: drillTargetPath, value }],
+              },
+            }),
+      };
+    }
+    const { now } = world;
+    if (now === undefined) return;
+    for (const { object, path: target } of recoveryTargets(world)) {
+      const path = [...target, "targetTime"];
+      const text = textAt(object, ...path);
+      const time = text === undefined ? undefined : readTime(text)?.canonical;
+      if (time === undefined || Date.parse(time.replace(" ", "T")) <= now.getTime()) continue;
+      yield {
+        object,
+        path,
+        message: `the target time ${time} has not come yet`,
+        hint: "Is its offset from UTC right?",
+      };
+    }
+  },
+};
+
+export const recoveryTargetRules: readonly Rule[] = [misplacedTarget, withoutZone, badTarget, futureTarget];

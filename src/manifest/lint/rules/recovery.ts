@@ -5,6 +5,7 @@ import {
   destinationsOf,
   externalClustersOf,
   placeOf,
+  serverNamePath,
   type StoreUse,
   type ExternalCluster,
 } from "../cluster-stores.ts";
@@ -167,12 +168,13 @@ function withoutServerName(
   writers: readonly string[],
   isUsed: boolean,
 ): Finding {
-  const path = use.via === "plugin" ? [...use.path, "parameters", "serverName"] : [...use.path, "serverName"];
+  const path = serverNamePath(use);
   const [only] = writers;
   return {
     object,
     path: use.path,
     severity: writers.length > 0 && isUsed ? "error" : "warning",
+    mayComeLater: true,
     message: `source "${external.name}" has no serverName, so data is looked for below "${use.serverName}"`,
     hint:
       writers.length === 0
@@ -184,13 +186,13 @@ function withoutServerName(
   };
 }
 
-/** Names under which other clusters of these manifests write to the same place. */
+/** Names under which other clusters, and Servers, of these manifests write to the same place. */
 function writersTo(world: World, cluster: ManifestObject, { use }: ExternalCluster): readonly string[] {
   const place = use && placeOf(use);
   if (place === undefined) return [];
   // A cluster may name its own store as the source of another one to come.
   const isRestored = isSetAt(cluster, ...recoveryPath);
-  const names = world.clusters
+  const names = world.writers
     .filter((other) => other !== cluster || !isRestored)
     .flatMap((other) => destinationsOf(world, other))
     .filter((destination) => placeOf(destination) === place)

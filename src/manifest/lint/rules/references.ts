@@ -11,7 +11,7 @@ const missingReference: Rule = {
   severity: "warning",
   summary: "a name that refers to nothing",
   explanation:
-    "A Secret, key, ObjectStore, Cluster or Backup that is named must be in the same namespace: no reference has a namespace. CloudNativePG notices a missing one only when it is used, so the first backup fails, or nothing happens at all. It is an error where one of that name stands in another namespace, or where the Secret is there and lacks the key; otherwise a warning, because it may exist already.",
+    "A Secret, ConfigMap, key, ObjectStore, Cluster, Server or Backup that is named must be in the same namespace: no reference has a namespace. CloudNativePG notices a missing one only when it is used, so the first backup fails, or nothing happens at all. It is an error where one of that name stands in another namespace, or where the object is there and lacks the key; otherwise a warning, because it may exist already.",
   *check(world) {
     for (const object of world.objects) {
       const said = new Set<string>();
@@ -30,13 +30,13 @@ function findingFor(world: World, reference: Reference): Finding | undefined {
   const namespace = namespaceOf(object);
   const target = world.find(kind, namespace, name);
   if (target !== undefined) {
-    if (key === undefined || kind !== "Secret" || keysOf(target).includes(key)) return undefined;
+    if (key === undefined || keysOf(target).includes(key)) return undefined;
     const near = nearest(key, keysOf(target));
     return {
       object,
       path,
       severity: "error",
-      message: `Secret "${name}" has no key "${key}"`,
+      message: `${kind} "${name}" has no key "${key}"`,
       hint: near === undefined ? `It has ${keysOf(target).join(", ") || "none"}.` : `Did you mean "${near}"?`,
     };
   }
@@ -48,6 +48,7 @@ function findingFor(world: World, reference: Reference): Finding | undefined {
       object,
       path,
       severity: "error",
+      mayComeLater: true,
       message: `${base}, where it is looked for; there is one in ${elsewhere.map((place) => `"${place}"`).join(", ")}`,
       hint: "References stay within a namespace: put both into the same one.",
     };
@@ -109,6 +110,7 @@ const missingNamespace: Rule = {
       yield {
         object,
         path: ["metadata", "namespace"],
+        mayComeLater: true,
         message: `namespace "${namespace}" is nearly "${near}", where the objects are that this one refers to`,
         hint: `Did you mean "${near}"?`,
       };

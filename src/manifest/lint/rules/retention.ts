@@ -13,7 +13,9 @@ const noRetention: Rule = {
     "Without a retention policy every backup and all WAL stay for ever, and the bill grows. Write `retentionPolicy: 30d` (or weeks, `4w`, or months, `6m`) into the ObjectStore's spec: the newest backup from before the window and its WAL stay too, so that every moment within the window can be returned to.",
   *check(world) {
     const seen = new Set<ManifestObject>();
-    for (const use of world.clusters.flatMap((cluster) => destinationsOf(world, cluster))) {
+    for (const use of world.writers.flatMap((writer) => destinationsOf(world, writer))) {
+      // A Server may have one of its own, for its part of every store.
+      if (use.via === "server" && isSetAt(use.cluster, "spec", "retentionPolicy")) continue;
       const object = use.store ?? (use.via === "in-tree" ? use.cluster : undefined);
       if (object === undefined || seen.has(object)) continue;
       seen.add(object);

@@ -1,7 +1,7 @@
 import { nextTimes, parseCronSchedule } from "../../cron-schedule.ts";
-import { valueAt, type ManifestObject } from "../../manifest-object.ts";
+import { valueAt, type FieldPath, type ManifestObject } from "../../manifest-object.ts";
 import type { Finding, Rule } from "../rule.ts";
-import { listAt, textAt } from "../world.ts";
+import { listAt, textAt, type World } from "../world.ts";
 
 /** Schedules: when backups are really taken. */
 
@@ -9,6 +9,29 @@ import { listAt, textAt } from "../world.ts";
 export const dialectAnnotation = "tidemark.dev/schedule-dialect";
 
 const path = ["spec", "schedule"] as const;
+
+interface WrittenSchedule {
+  readonly object: ManifestObject;
+  readonly path: FieldPath;
+  readonly schedule: string;
+}
+
+/** Of ScheduledBackups, and of our own kinds, which have the same form of it. */
+function schedulesOf(world: World): readonly WrittenSchedule[] {
+  const places = [
+    ...world.ofKind("ScheduledBackup", "RestoreDrill").map((object) => ({ object, path: path as FieldPath })),
+    ...world.ofKind("Server").flatMap((object) =>
+      listAt(object, "spec", "schedules").map((_item, index) => ({
+        object,
+        path: ["spec", "schedules", index, "schedule"] as FieldPath,
+      })),
+    ),
+  ];
+  return places.flatMap((place) => {
+    const schedule = textAt(place.object, ...place.path);
+    return schedule === undefined ? [] : [{ ...place, schedule }];
+  });
+}
 
 /** Times in messages are those after a fixed moment, so that the same manifest always gets the same words. */
 const moment = new Date("2026-01-01T00:00:00Z");
@@ -18,11 +41,10 @@ const fiveFields: Rule = {
   severity: "error",
   summary: "a schedule with five fields, which is read with the second first",
   explanation:
-    "CloudNativePG's schedules have six fields, and the first is the second. One with five is not refused: its fields move one place to the left and a star is added, so `0 3 * * *` (meant: daily at 03:00) fires every hour at minute 3, `0 */6 * * *` every six minutes, and `0 2 * * 0` is refused because its fifth field is the month. Write the second in front: `0 0 3 * * *`. To take CloudNativePG's reading on purpose, annotate the object with `tidemark.dev/schedule-dialect: cnpg`.",
+    "CloudNativePG's schedules have six fields, and the first is the second. One with five is not refused: its fields move one place to the left and a star is added, so `0 3 * * *` (meant: daily at 03:00) fires every hour at minute 3, `0 */6 * * *` every six minutes, and `0 2 * * 0` is refused because its fifth field is the month. Write the second in front: `0 0 3 * * *`. Schedules of a Server or RestoreDrill have the same six fields. To take CloudNativePG's reading on purpose, annotate the object with `tidemark.dev/schedule-dialect: cnpg`.",
   *check(world) {
-    for (const object of world.ofKind("ScheduledBackup")) {
-      const schedule = textAt(object, ...path);
-      if (schedule === undefined || schedule.trim().split(/\s+/).length !== 5) continue;
+    for (const { object, path, schedule } of schedulesOf(world)) {
+      if (schedule.trim().split(/\s+/).length !== 5) continue;
       if (schedule.trim().startsWith("@") || isOptedIn(object)) continue;
       // Crontab knows Sunday as 7 too.
       const meant = `0 ${schedule.trim().replace(/\b7$/, "0")}`;
@@ -30,7 +52,7 @@ const fiveFields: Rule = {
       yield {
         object,
         path,
-        message: `schedule "${schedule}" has five fields: CloudNativePG reads the first as the second, ${readingOf(schedule)}`,
+        message: `schedule "${schedule}" has five fields: ${isOurs(object) ? "the first is read" : "CloudNativePG reads the first"} as the second, ${readingOf(schedule)}`,
         ...(isGood
           ? {
               hint: `Write "${meant}" for what crontab means by it (${readingOf(meant)}).`,
@@ -44,6 +66,10 @@ const fiveFields: Rule = {
     }
   },
 };
+
+function isOurs({ apiVersion }: ManifestObject): boolean {
+  return apiVersion.startsWith("tidemark.dev/");
+}
 
 function isOptedIn(object: ManifestObject): boolean {
   return textAt(object, "metadata", "annotations", dialectAnnotation) === "cnpg";
@@ -66,9 +92,7 @@ const badSchedule: Rule = {
   explanation:
     "A schedule has six fields: second, minute, hour, day of month, month, day of week (0 to 6, Sunday is 0); or it is @hourly, @daily, @weekly, @monthly, @yearly or `@every 6h`. L, W, # and a time zone are not supported. A day that does not exist (31 February) never comes.",
   *check(world) {
-    for (const object of world.ofKind("ScheduledBackup")) {
-      const schedule = textAt(object, ...path);
-      if (schedule === undefined) continue;
+    for (const { object, path, schedule } of schedulesOf(world)) {
       const isFive = schedule.trim().split(/\s+/).length === 5 && !schedule.trim().startsWith("@");
       if (isFive && !isOptedIn(object)) continue;
       const parsed = parseCronSchedule(schedule);

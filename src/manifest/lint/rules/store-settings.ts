@@ -1,5 +1,5 @@
 import { formatPath, valueAt, type FieldPath, type ManifestObject } from "../../manifest-object.ts";
-import { destinationsOf, externalClustersOf, configurations } from "../cluster-stores.ts";
+import { configurations, destinationsOf, externalClustersOf, serverNamePath } from "../cluster-stores.ts";
 import type { Finding, Rule } from "../rule.ts";
 import { isSetAt, recordAt, textAt, type World } from "../world.ts";
 
@@ -81,7 +81,7 @@ const serverNameInStore: Rule = {
   severity: "error",
   summary: "a serverName in an ObjectStore",
   explanation:
-    "An ObjectStore may serve many clusters, so it has no serverName; CloudNativePG refuses one. It is a parameter of the plugin in the Cluster.",
+    "An ObjectStore may serve many clusters, so it has no serverName; CloudNativePG refuses one. It is a parameter of the plugin in the Cluster, or stands beside the store's name in a Server.",
   *check(world) {
     for (const object of world.stores) {
       const path = ["spec", "configuration", "serverName"];
@@ -99,10 +99,10 @@ const serverNameInStore: Rule = {
 
 /** Only where one entry of one cluster uses the store and names no server: then it is clear whose name it was. */
 function moveToOnlyUser(world: World, store: ManifestObject, path: FieldPath): Pick<Finding, "fix"> {
-  const users = world.clusters
-    .flatMap((cluster) => [
-      ...destinationsOf(world, cluster),
-      ...externalClustersOf(world, cluster).flatMap(({ use }) => use ?? []),
+  const users = world.writers
+    .flatMap((writer) => [
+      ...destinationsOf(world, writer),
+      ...externalClustersOf(world, writer).flatMap(({ use }) => use ?? []),
     ])
     .filter((use) => use.store === store);
   const [user] = users;
@@ -110,10 +110,10 @@ function moveToOnlyUser(world: World, store: ManifestObject, path: FieldPath): P
   if (users.length !== 1 || user === undefined || user.isServerNameGiven || value === undefined) return {};
   return {
     fix: {
-      title: `move it to the parameters of the plugin in Cluster "${user.cluster.name}"`,
+      title: `move it to ${user.via === "server" ? "the list of stores" : "the parameters of the plugin"} in ${user.cluster.kind} "${user.cluster.name}"`,
       edits: [
         { kind: "remove", object: store, path },
-        { kind: "set", object: user.cluster, path: [...user.path, "parameters", "serverName"], value },
+        { kind: "set", object: user.cluster, path: serverNamePath(user), value },
       ],
     },
   };

@@ -1,0 +1,283 @@
+import { describe, expect, test } from "vitest";
+import { parseManifests } from "../parse.ts";
+import { allRules } from "./all-rules.ts";
+import { runRules } from "./run-rules.ts";
+
+/** What one rule says of some manifests. */
+function findings(rule: string, ...objects: readonly object[]): readonly string[] {
+  const text = objects.map((object) => JSON.stringify(object)).join("\n---\n");
+  return runRules(parseManifests([{ path: "a.yaml", text }]), allRules)
+    .filter((report) => report.rule === rule)
+    .map(({ severity, field, message }) => `${severity} ${field}: ${message}`);
+}
+
+function cluster(spec: object, annotations: Readonly<Record<string, string>> = {}, name = "pg") {
+  return {
+    apiVersion: "postgresql.cnpg.io/v1",
+    kind: "Cluster",
+    metadata: { name, annotations },
+    spec: { storage: { size: "1Gi" }, ...spec },
+  };
+}
+
+function backup(spec: object, kind = "Backup") {
+  return {
+    apiVersion: "postgresql.cnpg.io/v1",
+    kind,
+    metadata: { name: "b" },
+    spec: { cluster: { name: "pg" }, ...spec },
+  };
+}
+
+describe("image-version", () => {
+  test.each([
+    ["ghcr.io/cloudnative-pg/postgresql:17", []],
+    ["ghcr.io/cloudnative-pg/postgresql:17.5-bookworm", []],
+    ["localhost:5000/postgresql:16@sha256:0123", []],
+    ["", []],
+    [
+      "localhost:5000/postgresql",
+      ['error spec.imageName: "localhost:5000/postgresql" has no tag: nothing says which PostgreSQL it is'],
+    ],
+    [
+      "postgresql@sha256:17ab",
+      ['error spec.imageName: "postgresql@sha256:17ab" has no tag: nothing says which PostgreSQL it is'],
+    ],
+    ["postgresql:latest", ["error spec.imageName: the tag latest does not say which PostgreSQL it is"]],
+    ["postgresql:bookworm", ['error spec.imageName: the tag "bookworm" does not begin with a version']],
+    [
+      "postgresql:12.4",
+      ["error spec.imageName: unsupported PostgreSQL version 12: versions 13 or newer are supported"],
+    ],
+    ["postgresql:99", ["warning spec.imageName: PostgreSQL 99 is not known here, so it cannot be run here"]],
+  ])("%s", (imageName, expected) => {
+    expect(findings("image-version", cluster({ imageName }))).toEqual(expected);
+  });
+});
+
+describe("replica-mode", () => {
+  const copied = { bootstrap: { pg_basebackup: { source: "a" } } };
+
+  test.each([
+    [{ ...copied, replica: { source: "a", enabled: true } }, []],
+    [{ ...copied, replica: { source: "a", primary: "a", self: "pg" } }, []],
+    // It is the primary itself.
+    [{ replica: { source: "a", primary: "pg" } }, []],
+    [{ replica: { source: "a", primary: "b", self: "b" } }, []],
+    [{ replica: { source: "a", enabled: false } }, []],
+    [
+      { replica: { source: "a" } },
+      ["error spec.replica: bootstrap configuration is required for replica mode"],
+    ],
+    [
+      { bootstrap: { initdb: {} }, replica: { source: "a", enabled: true } },
+      ["error spec.bootstrap: replica mode bootstrap is compatible only with pg_basebackup or recovery"],
+    ],
+    [
+      { ...copied, replica: { source: "a", primary: "a", enabled: false } },
+      ["error spec.replica.enabled: replica mode enabled is not compatible with the primary field"],
+    ],
+    [
+      { ...copied, replica: { source: "a", enabled: true, promotionToken: "t" } },
+      ["error spec.replica.promotionToken: promotionToken is only allowed for primary clusters"],
+    ],
+    [
+      { replica: { source: "a", primary: "pg", promotionToken: "t", minApplyDelay: "1h" } },
+      ["error spec.replica.minApplyDelay: minApplyDelay cannot be applied with a promotion token"],
+    ],
+  ])("%j", (spec, expected) => {
+    expect(findings("replica-mode", cluster(spec))).toEqual(expected);
+  });
+});
+
+test("all names of a replica cluster are among its external clusters", () => {
+  const spec = {
+    replica: { source: "a", self: "b", primary: "c" },
+    externalClusters: [{ name: "a", connectionParameters: {} }],
+  };
+
+  expect(findings("missing-external-cluster", cluster(spec))).toEqual([
+    'error spec.replica.self: external cluster "b" not found',
+    'error spec.replica.primary: external cluster "c" not found',
+  ]);
+});
+
+describe("secret-username", () => {
+  const secret = (content: object) => ({
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: { name: "owner" },
+    type: "kubernetes.io/basic-auth",
+    ...content,
+  });
+  const initdb = (more: object = {}) =>
+    cluster({ bootstrap: { initdb: { secret: { name: "owner" }, ...more } } });
+  const wrong = (owner: string, path = "spec.bootstrap.initdb.secret.name") => [
+    `error ${path}: the username in Secret "owner" is not "${owner}", for whom it is`,
+  ];
+  const encoded = { data: { username: Buffer.from("shop").toString("base64"), password: "eA==" } };
+
+  test.each([
+    [secret(encoded), initdb({ owner: "shop" }), []],
+    [secret(encoded), initdb({ database: "shop" }), []],
+    // The defaults of both are app.
+    [secret(encoded), initdb(), wrong("app")],
+    [secret(encoded), initdb({ owner: "other" }), wrong("other")],
+    [secret({ stringData: { username: "shop", password: "x" } }), initdb({ owner: "shop" }), []],
+    [
+      secret({ stringData: { username: "shop" } }),
+      initdb({ owner: "shop" }),
+      [
+        'error spec.bootstrap.initdb.secret.name: Secret "owner" has no key "password": the user gets no password',
+      ],
+    ],
+    [
+      secret(encoded),
+      cluster({ superuserSecret: { name: "owner" } }),
+      wrong("postgres", "spec.superuserSecret.name"),
+    ],
+    [secret(encoded), cluster({ bootstrap: { recovery: { source: "a", secret: { name: "owner" } } } }), []],
+  ])("%j for %j", (first, second, expected) => {
+    const found = findings("secret-username", first, second);
+
+    expect(found).toEqual(expected);
+  });
+
+  test("says nothing of what is in the Secret", () => {
+    const [found] = findings(
+      "secret-username",
+      secret({ stringData: { username: "hunter2", password: "hunter3" } }),
+      initdb(),
+    );
+
+    expect(found).toBeDefined();
+    expect(found).not.toMatch(/hunter/);
+  });
+});
+
+describe("annotations", () => {
+  test.each([
+    [{ "cnpg.io/skipWalArchiving": "enabled" }, []],
+    [
+      { "cnpg.io/skipWalArchiving": "true" },
+      [
+        'warning metadata.annotations["cnpg.io/skipWalArchiving"]: "true" means nothing here: it should be "enabled" or "disabled"',
+      ],
+    ],
+    [
+      { "cnpg.io/skipwalarchiving": "enabled" },
+      ['warning metadata.annotations["cnpg.io/skipwalarchiving"]: nobody reads "cnpg.io/skipwalarchiving"'],
+    ],
+    [
+      { "cnpg.io/hibernate": "on" },
+      ['warning metadata.annotations["cnpg.io/hibernate"]: nobody reads "cnpg.io/hibernate"'],
+    ],
+    // Others of CloudNativePG's own.
+    [
+      {
+        "cnpg.io/validation": "disabled",
+        "cnpg.io/fencedInstances": "[]",
+        "cnpg.io/reloadedAt": "x",
+        hibernation: "on",
+      },
+      [],
+    ],
+  ] as const)("%j", (annotations, expected) => {
+    expect(findings("annotation-without-effect", cluster({}, annotations))).toEqual(expected);
+  });
+
+  test("both protections can be switched off, and both are said", () => {
+    const off = { "cnpg.io/skipWalArchiving": "enabled", "cnpg.io/skipEmptyWalArchiveCheck": "enabled" };
+
+    expect(findings("protection-switched-off", cluster({}, off))).toHaveLength(2);
+    expect(findings("hibernated-cluster", cluster({}, { "cnpg.io/hibernation": "on" }), backup({}))).toEqual([
+      'warning spec.cluster.name: Cluster "pg" hibernates: cannot backup a hibernated cluster',
+    ]);
+  });
+});
+
+describe("snapshot-options and plugin-configuration", () => {
+  test("options of snapshots are refused in-tree, and mean nothing to a plugin", () => {
+    expect(findings("snapshot-options", backup({ method: "volumeSnapshot", online: true }))).toEqual([]);
+    expect(
+      findings("snapshot-options", backup({ online: true, onlineConfiguration: {} }, "ScheduledBackup")),
+    ).toEqual([
+      'error spec.online: online can be specified only if the backup method is volumeSnapshot, and it is "barmanObjectStore"',
+      'error spec.onlineConfiguration: onlineConfiguration can be specified only if the backup method is volumeSnapshot, and it is "barmanObjectStore"',
+    ]);
+    expect(findings("snapshot-options", backup({ method: "plugin", online: false }))).toEqual([
+      'warning spec.online: online can be specified only if the backup method is volumeSnapshot, and it is "plugin"',
+    ]);
+  });
+
+  test("a plugin that is named without its method is not asked", () => {
+    const named = { pluginConfiguration: { name: "barman-cloud.cloudnative-pg.io" } };
+
+    expect(findings("plugin-configuration", backup(named))).toEqual([
+      "warning spec.pluginConfiguration: method is not given, which means barmanObjectStore: pluginConfiguration is not read",
+    ]);
+    expect(findings("plugin-configuration", backup({ ...named, method: "barmanObjectStore" }))).toEqual([
+      'warning spec.pluginConfiguration: method is "barmanObjectStore": pluginConfiguration is not read',
+    ]);
+    // `backup-method` says it, and corrects it.
+    expect(findings("plugin-configuration", backup(named), cluster({}))).toEqual([]);
+  });
+});
+
+test("unusable-source: a store cannot be copied, a server not recovered from", () => {
+  const entries = {
+    externalClusters: [
+      { name: "server", connectionParameters: { host: "a" } },
+      {
+        name: "store",
+        plugin: { name: "barman-cloud.cloudnative-pg.io", parameters: { barmanObjectName: "r2" } },
+      },
+    ],
+  };
+  const of = (bootstrap: object) => findings("unusable-source", cluster({ bootstrap, ...entries }));
+
+  expect(of({ pg_basebackup: { source: "server" } })).toEqual([]);
+  expect(of({ recovery: { source: "store" } })).toEqual([]);
+  expect(of({ pg_basebackup: { source: "store" } })).toEqual([
+    'error spec.bootstrap.pg_basebackup.source: external cluster "store" has no connectionParameters: there is no server to copy',
+  ]);
+  expect(of({ recovery: { source: "server" } })).toEqual([
+    'error spec.bootstrap.recovery.source: external cluster "server" has no store: there is no backup to recover from',
+  ]);
+});
+
+test("bad-archive-policy: of a Cluster's parameters too", () => {
+  const of = (archivePolicy: string) =>
+    findings(
+      "bad-archive-policy",
+      cluster({
+        plugins: [
+          {
+            name: "barman-cloud.cloudnative-pg.io",
+            parameters: { barmanObjectName: "r2", additionalObjectNames: "minio, r2", archivePolicy },
+          },
+        ],
+      }),
+    );
+  const path = "error spec.plugins[0].parameters.archivePolicy";
+
+  for (const right of ["all", "any", "1", "2"]) expect(of(right)).toEqual([]);
+  expect(of("3")).toEqual([
+    `${path}: it asks for 3 stores, and there are 2: WAL would never count as archived`,
+  ]);
+  expect(of("both")).toEqual([`${path}: "both" is neither all, nor any, nor a number of stores`]);
+});
+
+test("missing-tablespace: restored from a Backup, names without regard to case, temporary ones need not be there", () => {
+  const tablespaces = (...names: readonly string[]) => ({
+    tablespaces: names.map((name) => ({ name, storage: { size: "1Gi" }, temporary: name === "scratch" })),
+  });
+  const restored = (spec: object) =>
+    cluster({ bootstrap: { recovery: { backup: { name: "b" } } }, ...spec }, {}, "restored");
+  const origin = cluster(tablespaces("Archive", "scratch"));
+
+  expect(findings("missing-tablespace", origin, backup({}), restored(tablespaces("archive")))).toEqual([]);
+  expect(findings("missing-tablespace", origin, backup({}), restored({}))).toEqual([
+    'warning spec.bootstrap.recovery: Cluster "pg" has a tablespace "Archive", and this one, which is restored from it, has not',
+  ]);
+});
