@@ -73,6 +73,8 @@ export const errorCodes = {
   "target-missed": { exit: 52, retryable: false, owner: "environment" },
   /** The control plane is not running, or did not answer. */
   "control-unreachable": { exit: 53, retryable: true, owner: "environment" },
+  /** A secret could not be had from its provider: a directory, the environment or a command of this machine. */
+  "secret-unavailable": { exit: 54, retryable: true, owner: "environment" },
   /** The agent is not running, or did not answer. */
   "agent-unreachable": { exit: 55, retryable: true, owner: "environment" },
   /** Another Tidemark process holds the lock. */
