@@ -16,6 +16,8 @@ export interface DeleteBackupRequest {
   readonly now: Date;
   /** Also the last good backup, and one that may be running. Never a kept one. */
   readonly force?: boolean;
+  /** A retention policy asks, not a person: a `standalone` keep mark holds no WAL but its own backup's. */
+  readonly byPolicy?: boolean;
   /** Return the plan and delete nothing. */
   readonly dryRun?: boolean;
   readonly signal?: AbortSignal;
@@ -47,7 +49,12 @@ export async function deleteBackup(request: DeleteBackupRequest): Promise<Deleti
   refuse(repository, entry, catalogue, incomplete, request);
 
   const running = incomplete.filter(({ id }) => id !== entry.id);
-  const wal = planWalPruning(entry, { catalogue, running, wal: await listWal(repository, signal) });
+  const wal = planWalPruning(entry, {
+    catalogue,
+    running,
+    wal: await listWal(repository, signal),
+    byPolicy: request.byPolicy === true,
+  });
   const size = await measure(repository, entry.id, signal);
   const plan: DeletionPlan = { id: entry.id, kind: entry.kind, ...size, wal };
   if (request.dryRun === true) return plan;

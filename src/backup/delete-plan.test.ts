@@ -102,6 +102,36 @@ describe("the WAL that goes with a backup", () => {
     expect(pruned(first, [first, kept, other, last], names)).toEqual([segment(1, 1)]);
   });
 
+  it("is not held by an older standalone keep when a policy asks, but for what that one needs itself", () => {
+    const kept = done(1, [1, 2], "standalone");
+    const names = wal(
+      segment(1, 1),
+      segment(1, 2),
+      segment(1, 3),
+      segment(1, 5),
+      segment(1, 7),
+      segment(1, 8),
+    );
+    const facts = { catalogue: [kept, second, third], running: [], wal: names };
+
+    const byPolicy = planWalPruning(second, { ...facts, byPolicy: true });
+
+    expect(byPolicy.kind === "prune" && byPolicy.objects.map(({ key }) => key)).toEqual([
+      segment(1, 1),
+      segment(1, 3),
+      segment(1, 5),
+      segment(1, 7),
+    ]);
+    expect(planWalPruning(second, facts).reason).toContain("older backup");
+  });
+
+  it("is held by an older full keep, whoever asks", () => {
+    const kept = done(1, [1, 2], "full");
+    const facts = { catalogue: [kept, second, third], running: [], wal: wal(segment(1, 1)), byPolicy: true };
+
+    expect(planWalPruning(second, facts).reason).toContain("older backup");
+  });
+
   it("spares what a later backup that began earlier replays, and what a running one does", () => {
     const fromStandby = done(3, [1, 3]);
     const running: IncompleteBackup = {

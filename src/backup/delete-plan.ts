@@ -25,6 +25,11 @@ export interface PruningFacts {
   readonly running: readonly IncompleteBackup[];
   /** Everything in `wals/`. */
   readonly wal: readonly WalObject[];
+  /**
+   * A retention policy asks: an older backup with the keep mark `standalone` needs its own WAL only, and does not hold the
+   * rest. Asked by name, it does, as in Barman.
+   */
+  readonly byPolicy?: boolean;
 }
 
 export function planWalPruning(deleted: CatalogueEntry, facts: PruningFacts): WalPruning {
@@ -46,12 +51,13 @@ export function planWalPruning(deleted: CatalogueEntry, facts: PruningFacts): Wa
   }
   const finished = finishedBackups(facts.catalogue);
   const at = finished.findIndex((entry) => entry.id === deleted.id);
-  const older = finished[at - 1];
+  const isHolding = ({ keep }: FinishedEntry) => facts.byPolicy !== true || keep !== "standalone";
+  const older = finished.slice(0, at).findLast(isHolding);
   if (older !== undefined) {
     return { kind: "keep-all", reason: `the older backup "${older.id}" needs the WAL from its own start on` };
   }
-  const remaining = finished.slice(at + 1);
-  const until = remaining[0] ?? deleted;
+  const remaining = finished.toSpliced(at, 1);
+  const until = finished[at + 1] ?? deleted;
   const context: Context = {
     until,
     protectedTimelines: new Set(
