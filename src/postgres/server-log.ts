@@ -46,6 +46,8 @@ export function pickLines(text: string): string[] {
     .map((line) => line.trim())
     .filter((line) => line !== "");
   const complaint = lines.findLastIndex((line) => /\b(FATAL|PANIC):/.test(line));
-  const from = complaint === -1 ? lines.length - tailLines : complaint;
+  // What is wrong with a configuration file stands before this complaint.
+  const isLast = / configuration file ".*" contains errors$/.test(lines[complaint] ?? "");
+  const from = complaint === -1 ? lines.length - tailLines : isLast ? complaint - tailLines + 1 : complaint;
   return lines.slice(Math.max(0, from), Math.max(0, from) + tailLines);
 }

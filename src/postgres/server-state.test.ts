@@ -57,6 +57,8 @@ test("the quoted log begins with the last thing the server died of", () => {
   const log = "LOG:  starting\nFATAL:  first\nLOG:  more\nFATAL:  could not do it\nHINT:  try\n\n";
 
   expect(pickLines(log)).toEqual(["FATAL:  could not do it", "HINT:  try"]);
+  const wrong = ['LOG:  invalid value for parameter "a"', 'FATAL:  configuration file "x" contains errors'];
+  expect(pickLines(wrong.join("\n"))).toEqual(wrong);
   expect(pickLines("one\n\n two \n")).toEqual(["one", "two"]);
   expect(pickLines("")).toEqual([]);
   expect(pickLines(Array.from({ length: 20 }, (_, n) => `LOG: ${n}`).join("\n"))).toHaveLength(8);

@@ -232,7 +232,7 @@ describe("a cluster with several repositories", () => {
     // The base backup is here, WAL of the end is only there.
     const other = await lab.folder.make("other");
     await cp(directory, other, { recursive: true });
-    await source.server.restart();
+    await source.server.restart({ settings: source.sample.archiveSettings });
     await source.server.sql("INSERT INTO t VALUES (7)");
     await archiveThrough(source.server, source.sample);
     await source.server.server.stop("fast");

@@ -33,7 +33,7 @@ const decided = [
 async function decidedOn(server: RunningServer): Promise<Record<string, string>> {
   const rows = await sqlOn<{ name: string; setting: string }>(
     server,
-    `SELECT name, setting FROM pg_settings WHERE name IN ('${decided.join("', '")}') AND source = 'command line'`,
+    `SELECT name, setting FROM pg_settings WHERE name IN ('${decided.join("', '")}') AND source IN ('command line', 'override')`,
   );
   return Object.fromEntries(rows.map(({ name, setting }) => [name, setting]));
 }

@@ -63,7 +63,6 @@ function configurationSettings(folder: InstanceFolder): Settings {
     config_file: server,
     hba_file: hba,
     ident_file: ident,
-    external_pid_file: "",
     log_destination: "stderr",
     logging_collector: "off",
   };
