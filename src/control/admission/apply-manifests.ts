@@ -14,8 +14,8 @@ export interface ApplyOptions extends ReviewOptions {
 }
 
 /**
- * Brings the store to what manifests say. Everything is looked at before anything is written: one error, and nothing is. The
- * result does not depend on the order of the manifests, nor on whether they come at once or one at a time, and applying them
+ * Brings the store to what manifests say. Everything is looked at before anything is written, and all is written in one
+ * transaction: one error, and nothing is. The result does not depend on the order of the manifests, nor on whether they come at once or one at a time, and applying them
  * again changes nothing.
  *
  * @throws EngineError `usage` for a rule that cannot be left out, and what the store throws. Mistakes in the manifests are
@@ -30,10 +30,11 @@ export function applyManifests(options: ApplyOptions): ApplyResult {
   const plans = review.candidates.map(planOf);
   const namespaces = missingNamespaces(review, store);
   if (!dryRun) {
-    for (const { name } of namespaces) store.create(impliedNamespace(name));
-    for (const plan of plans.toSorted((a, b) => writeRank(a.object.kind) - writeRank(b.object.kind))) {
-      write(store, plan);
-    }
+    const drafts = [
+      ...namespaces.map(({ name }) => impliedNamespace(name)),
+      ...plans.flatMap(({ draft }) => draft ?? []),
+    ];
+    store.putAll(drafts.toSorted((a, b) => writeRank(a.kind) - writeRank(b.kind)));
   }
   return {
     outcome: dryRun ? "dry-run" : "applied",
@@ -55,12 +56,6 @@ function planOf(candidate: Candidate): Plan {
   if (stored === undefined) return { object: outcomeOf(candidate, "created"), draft };
   if (isSame(stored, draft)) return { object: outcomeOf(candidate, "unchanged"), draft: undefined };
   return { object: { ...outcomeOf(candidate, "configured"), changes: changesOf(stored, draft) }, draft };
-}
-
-function write(store: ResourceStore, { object, draft }: Plan): void {
-  if (draft === undefined) return;
-  if (object.outcome === "created") store.create(draft);
-  else store.update(draft);
 }
 
 function outcomeOf(

@@ -39,11 +39,10 @@ export function createObject(request: WriteRequest): Written {
     });
   }
   const { candidate, findings } = reviewOne(request);
-  if (namespace !== "" && store.get(namespaceKey(namespace)) === undefined) {
-    store.create(impliedNamespace(namespace));
-  }
+  const hasNamespace = namespace === "" || store.get(namespaceKey(namespace)) !== undefined;
   const draft = { ...draftAsGiven(candidate), ...heldBy(kind, undefined) };
-  return { resource: store.create(draft), findings };
+  store.putAll([...(hasNamespace ? [] : [impliedNamespace(namespace)]), draft]);
+  return { resource: store.require(candidate.key), findings };
 }
 
 /**

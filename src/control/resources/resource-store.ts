@@ -30,6 +30,12 @@ export interface ResourceStore extends Disposable {
    */
   update(draft: ResourceDraft, condition?: WriteCondition): Resource;
   /**
+   * Makes or replaces all of these, each as `create` and `update` do, in one transaction: all of it happens, or nothing. Gives
+   * them as they are then, in their order. Throws as those do, and `resource-conflict` for an object that is named twice or
+   * is being deleted.
+   */
+  putAll(drafts: readonly ResourceDraft[]): readonly Resource[];
+  /**
    * Replaces the status; nothing happens when it is the same. Undefined when the object is gone, or is not the one of
    * `ifUid`: a reconciler that was late has nothing to say any more. Throws `resource-conflict` for `ifVersion`.
    */

@@ -22,7 +22,7 @@ import type {
   ResourceStore,
   WriteCondition,
 } from "./resource-store.ts";
-import { formatKey, keyOf, type Resource, type ResourceDraft, type ResourceKey } from "./resource.ts";
+import { formatKey, keyId, keyOf, type Resource, type ResourceDraft, type ResourceKey } from "./resource.ts";
 
 export interface ResourceStoreOptions {
   /** The database; made, with its folder, when there is none. SQLite keeps `<path>-wal` beside it. */
@@ -122,6 +122,19 @@ class SqliteResourceStore implements ResourceStore {
     return changes.length === 0 ? current : firstOf(changes);
   }
 
+  putAll(drafts: readonly ResourceDraft[]): readonly Resource[] {
+    requireDistinct(drafts);
+    const facts = this.#facts();
+    const planned = drafts.flatMap((draft) => {
+      const current = this.#objects.get(draft);
+      if (current === undefined) return planCreate(draft, randomUUID(), facts);
+      requireLiving(current);
+      return planUpdate(current, draft, facts);
+    });
+    this.#commit(planned);
+    return drafts.map((draft) => this.require(draft));
+  }
+
   setStatus(
     key: ResourceKey,
     status: Readonly<Record<string, unknown>>,
@@ -207,6 +220,25 @@ function firstOf(changes: readonly ResourceChange[]): Resource {
   const first = changes[0];
   assert(first !== undefined, "a change has an object");
   return first.resource;
+}
+
+/** Changes that are planned together must not touch one object twice. */
+function requireDistinct(drafts: readonly ResourceDraft[]): void {
+  const seen = new Set<string>();
+  for (const draft of drafts) {
+    const id = keyId(draft);
+    if (seen.has(id)) {
+      throw new EngineError("resource-conflict", `"${formatKey(draft)}" is written twice at once`);
+    }
+    seen.add(id);
+  }
+}
+
+function requireLiving(current: Resource): void {
+  if (current.metadata.deletionTimestamp === undefined) return;
+  throw new EngineError("resource-conflict", `"${formatKey(keyOf(current))}" is being deleted`, {
+    hint: "Write it again when it is gone.",
+  });
 }
 
 function requireSameUid(current: Resource, { ifUid }: WriteCondition): void {
