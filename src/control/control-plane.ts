@@ -86,7 +86,13 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
         table: windows,
         clock,
         log,
-        onRead: (cluster) => look("Cluster", cluster),
+        onRead: (cluster) => {
+          look("Cluster", cluster);
+          const { namespace } = cluster;
+          for (const { metadata } of store.list({ kind: "ObjectStore", namespace })) {
+            look("ObjectStore", { kind: "ObjectStore", namespace, name: metadata.name });
+          }
+        },
       }),
       retentionWork({
         store,

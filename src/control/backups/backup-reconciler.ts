@@ -44,15 +44,11 @@ export class BackupReconciler implements Reconciler {
     return again;
   }
 
-  affectedBy({ type, resource }: ResourceChange): readonly ResourceKey[] {
-    const { store } = this.#options;
-    if (resource.kind === "Cluster") return waitingBackups(backupsOf(store, keyOf(resource)));
-    if (resource.kind !== "Backup") return [];
-    const backup = viewBackup(resource);
-    // The next one's turn has come.
-    if (type !== "deleted" && !isFinished(backup.status)) return [];
-    const others = backupsOf(store, clusterOf(backup)).filter(({ uid }) => uid !== backup.uid);
-    return waitingBackups(others);
+  affectedBy({ resource }: ResourceChange): readonly ResourceKey[] {
+    if (resource.kind !== "Cluster") return [];
+    return backupsOf(this.#options.store, keyOf(resource))
+      .filter(({ status }) => !isFinished(status))
+      .map((backup) => keyOf(backup.resource));
   }
 
   /** False when the Backup is gone, or another one of its name is there. */
@@ -113,8 +109,4 @@ export class BackupReconciler implements Reconciler {
 
 function clusterOf({ resource, clusterName }: BackupView): ResourceKey {
   return { kind: "Cluster", namespace: resource.metadata.namespace, name: clusterName };
-}
-
-function waitingBackups(backups: readonly BackupView[]): readonly ResourceKey[] {
-  return backups.filter(({ status }) => !isFinished(status)).map(({ resource }) => keyOf(resource));
 }

@@ -17,8 +17,8 @@ import { startBackup } from "./start-backup.ts";
 
 /** While there is something wrong with the world. */
 const troubledMs = 30_000;
-/** While another backup is running. */
-const queuedMs = 10_000;
+/** While another backup is running, which says only of itself that it has ended. */
+const queuedMs = 2000;
 /** How long failing archiving may keep a backup waiting: CloudNativePG's in-tree code tries ten times, once a minute. */
 const archivingPatienceMs = 10 * 60_000;
 

@@ -5,8 +5,11 @@ import { silentLog } from "../../common/log.ts";
 import { backupControl, cluster } from "../backups/testing/backup-control.ts";
 import { backupDraft, objectStoreDraft } from "../backups/testing/sample-objects.ts";
 import { keyOf, type ResourceKey } from "../resources/resource.ts";
-import { createMaintenance } from "./maintenance.ts";
+import { WindowTable } from "./cluster-windows.ts";
+import { IntervalWorks } from "./interval-work.ts";
+import { retentionWork } from "./retention-work.ts";
 import { clusterRepository, GivenRepositories, storedBackups } from "./testing/stored-backups.ts";
+import { windowsWork, windowsWorkName } from "./windows-work.ts";
 
 test("what retention deletes is out of the windows at once, and its Backup is gone", async () => {
   const { store, instances, clock } = await backupControl();
@@ -14,20 +17,29 @@ test("what retention deletes is out of the windows at once, and its Backup is go
   const stored = await storedBackups();
   await stored.claim();
   const reads: ResourceKey[] = [];
-  const maintenance = createMaintenance({
+  const repositories = new GivenRepositories(clusterRepository(stored, "7d"));
+  const table = new WindowTable();
+  const works: IntervalWorks = new IntervalWorks({
     store,
-    repositories: new GivenRepositories(clusterRepository(stored, "7d")),
-    instances,
-    // It waits for real files; what is obsolete is told by the other clock.
-    clock: { ...systemClock, now: () => clock.now() },
+    works: [
+      windowsWork({ store, repositories, table, clock, log: silentLog, onRead: (key) => reads.push(key) }),
+      retentionWork({
+        store,
+        repositories,
+        instances,
+        clock,
+        onDeleted: (key) => works.request(key, windowsWorkName),
+      }),
+    ],
+    // It waits for real files.
+    clock: systemClock,
     log: silentLog,
     random: () => 0,
-    onRead: (key) => reads.push(key),
   });
   const read = async (count: number) => {
     while (reads.length < count) await setTimeout(5);
   };
-  const window = () => maintenance.windows.of(store.require(cluster))?.[0];
+  const window = () => table.of(store.require(cluster))?.[0];
   for (const day of [3, 8, 13]) {
     const backupId = await stored.put(day);
     const key = keyOf(store.create(backupDraft(`day-${day}`)));
@@ -37,12 +49,13 @@ test("what retention deletes is out of the windows at once, and its Backup is go
   }
 
   const stop = new AbortController();
-  const ended = maintenance.run(stop.signal);
-  await read(1);
+  const ended = works.run(stop.signal);
+  // First as they were, then without what retention has deleted.
+  await read(2);
   expect(window()?.firstRecoverabilityPoint).toEqual(new Date("2026-11-13T00:00:00Z"));
   await stored.put(20);
-  maintenance.refresh(cluster);
-  await read(2);
+  works.request(cluster, windowsWorkName);
+  await read(3);
   stop.abort();
   await ended;
 
