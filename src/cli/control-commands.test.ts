@@ -255,7 +255,7 @@ describe("delete", () => {
   cluster/pg in prod
 and with them, because they own it:
   backup/once in prod
-A Cluster goes with its servers. Backups and WAL in its object stores stay.
+A Cluster goes with its servers and their data. Backups and WAL in its object stores stay.
 Of a Backup only the object goes: the stored data stays, and can be restored from.
 `;
 

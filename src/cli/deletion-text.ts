@@ -35,7 +35,10 @@ function lineOf({ kind, namespace, name }: ObjectName): string {
 }
 
 const remarks = [
-  { kind: "Cluster", text: "A Cluster goes with its servers. Backups and WAL in its object stores stay." },
+  {
+    kind: "Cluster",
+    text: "A Cluster goes with its servers and their data. Backups and WAL in its object stores stay.",
+  },
   {
     kind: "Backup",
     text: "Of a Backup only the object goes: the stored data stays, and can be restored from.",

@@ -34,13 +34,12 @@ export async function sendTexts(
 
 /** What was applied on standard output, what is to be said of it on standard error. */
 export function showApplied(
-  { findings, objects }: ApplyResult,
+  { outcome, findings, objects }: ApplyResult,
   given: { readonly isDryRun: boolean; readonly hasChanges: boolean },
 ): void {
   for (const finding of findings) process.stderr.write(formatFinding(finding));
-  for (const object of objects) {
-    if (object.outcome !== "refused") process.stdout.write(formatApplied(object, given));
-  }
+  if (outcome === "refused") return;
+  for (const object of objects) process.stdout.write(formatApplied(object, given));
 }
 
 /** Throws `manifest` when nothing was applied because of mistakes. */
