@@ -7,9 +7,10 @@ import {
 import type { Again } from "../loop/reconciler.ts";
 import type { ResourceStore } from "../resources/resource-store.ts";
 import { draftOf, keyOf, type Resource } from "../resources/resource.ts";
-import { desiredSecret, type Retry, type SecretFacts } from "./desired-secret.ts";
+import { desiredSecret, type Retry } from "./desired-secret.ts";
 import { doneStatus, statusOf, type Outcome } from "./external-secret-status.ts";
 import { nextLook } from "./refresh.ts";
+import type { SecretFacts } from "./secret-facts.ts";
 import type { SecretValues } from "./secret-keys.ts";
 
 export interface Failure {

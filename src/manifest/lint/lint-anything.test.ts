@@ -38,6 +38,23 @@ const names = [
   "method",
   "storage",
   "stringData",
+  "annotations",
+  "replica",
+  "enabled",
+  "primary",
+  "tablespaces",
+  "imageName",
+  "connectionParameters",
+  "stores",
+  "schedules",
+  "archivePolicy",
+  "dataDirectory",
+  "target",
+  "checks",
+  "template",
+  "dataFrom",
+  "find",
+  "rewrite",
 ];
 
 const value = fc.letrec((tie) => ({

@@ -1,3 +1,5 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parseManifests } from "../parse.ts";
 import { allRules } from "./all-rules.ts";
@@ -182,5 +184,21 @@ test("recovery targets of a drill have the same forms as a Cluster's", () => {
     "error bad-recovery-target spec.target.targetLSN: recovery target options are mutually exclusive: targetTime, targetLSN",
     'error bad-recovery-target spec.target.targetTime: "yesterday" is not a time; write 2026-01-15T14:30:00Z',
     "warning fixed-drill-target spec.target.targetTime: targetTime is the same at each drill, and out of reach once its backup has been expired",
+  ]);
+});
+
+test("the examples of the pages are right, but for the stores that are not among them", async () => {
+  const pages = await Promise.all(
+    ["server.md", "external-secrets.md"].map(async (name) =>
+      readFile(join(import.meta.dirname, "../../../docs", name), "utf8"),
+    ),
+  );
+  const manifests = pages
+    .flatMap((page) => [...page.matchAll(/```yaml\n(apiVersion:[^]*?)```/g)].map(([, text]) => text))
+    .join("---\n");
+
+  expect(lint(manifests)).toEqual([
+    'warning missing-reference spec.stores[0].name: ObjectStore "r2" is not in namespace "default" of these manifests',
+    'warning missing-reference spec.stores[1].name: ObjectStore "minio" is not in namespace "default" of these manifests',
   ]);
 });

@@ -84,6 +84,7 @@ function madeByExternalSecret(
   return world.ofKind("ExternalSecret").some((external) => {
     if (namespaceOf(external) !== namespace) return false;
     if ((textAt(external, "spec", "target", "name") ?? external.name) !== name) return false;
+    if (textAt(external, "spec", "target", "creationPolicy") === "None") return false;
     if (key === undefined || listAt(external, "spec", "dataFrom").length > 0) return true;
     if (isSetAt(external, "spec", "target", "template")) return true;
     return listAt(external, "spec", "data").some((item) => isRecord(item) && item["secretKey"] === key);
