@@ -328,7 +328,12 @@ describe("the end", () => {
       await clock.sleep(name === "a" ? 1_000_000 : 5000, name === "a" ? signal : undefined);
       told.push(name);
     });
-    const running = start(reconciler);
+    let asked = 0;
+    const affectedBy = () => {
+      asked++;
+      return [];
+    };
+    const running = start({ ...reconciler, affectedBy });
     let isEnded = false;
     void running.ended.then(() => (isEnded = true));
     await settle();
@@ -344,6 +349,8 @@ describe("the end", () => {
     expect(isEnded).toBe(true);
     expect(calls).toEqual(["a", "b"]);
     expect(told).toEqual(["b"]);
+    store.create(draft("Secret", "s"));
+    expect(asked).toBe(0);
     // To be stopped is no failure.
     expect(lines).toEqual([]);
     expect(clock.sleepers).toBe(0);

@@ -36,7 +36,8 @@ test("a process that is killed while it writes loses nothing that was answered, 
   let steps = 0;
   let answered = 0;
 
-  for (let round = 0; round < 12; round++) {
+  // A slow disk, or a busy one, takes more rounds.
+  for (let round = 0; round < 12 || answered < 100; round++) {
     const last = await writeUntilKilled(
       { path, keyFile, notes: join(folder, "notes") },
       steps,
@@ -54,5 +55,4 @@ test("a process that is killed while it writes loses nothing that was answered, 
     expect(store.version).toBe(expected.version);
     store[Symbol.dispose]();
   }
-  expect(answered).toBeGreaterThan(100);
-});
+}, 120_000);

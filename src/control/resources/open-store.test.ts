@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, fstatSync, openSync, writeSync } from "node:fs";
+import { closeSync, openSync, writeSync } from "node:fs";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -120,14 +120,17 @@ describe("opening a store", () => {
     ).rejects.toMatchObject({ code: "file-io", message: expect.stringContaining(inFile) });
   });
 
-  it("says when a page is damaged", async () => {
+  it("says that a page is damaged before anybody needs it", async () => {
     const { open, path } = await temporaryResources();
     const store = await open();
-    for (let number = 0; number < 200; number++) store.create(draft("Cluster", `pg-${number}`));
+    const about = store.create(draft("Cluster", "pg"));
+    store.recordEvent({ about, type: "Normal", reason: "Made", message: "it was made" });
     store[Symbol.dispose]();
+    using database = new DatabaseSync(path);
+    const schema = database.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'event_newest'").get();
+    database.close();
     const file = openSync(path, "r+");
-    const { size } = fstatSync(file);
-    for (let at = 4096; at < size; at += 4096) writeSync(file, Buffer.alloc(64, 0x5a), 0, 64, at);
+    writeSync(file, Buffer.alloc(100, 0xff), 0, 100, (Number(schema?.["rootpage"]) - 1) * 4096);
     closeSync(file);
 
     await expect(open()).rejects.toMatchObject({ code: "config", hint: damagedHint });
