@@ -1,5 +1,8 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { parseManifests } from "../../manifest/parse.ts";
 import { temporaryResources } from "../resources/testing/temporary-resources.ts";
 import { applyManifests } from "./apply-manifests.ts";
 import {
@@ -76,4 +79,25 @@ test("so do changes of what is there already", async () => {
     }),
     { numRuns: 30 },
   );
+});
+
+const root = join(import.meta.dirname, "../../..");
+const files = (await Promise.all(["test/lint", "examples"].map(yamlBelow))).flat();
+
+async function yamlBelow(folder: string): Promise<readonly string[]> {
+  const names = await readdir(join(root, folder), { recursive: true });
+  return names
+    .filter((name) => name.endsWith(".yaml") && !name.endsWith("bad.yaml"))
+    .map((name) => join(folder, name));
+}
+
+test.each(files)("%s comes to the same one object at a time, forwards and backwards", async (file) => {
+  const text = await readFile(join(root, file), "utf8");
+  const objects = parseManifests([{ path: file, text }]).objects.map(({ value }) => JSON.stringify(value));
+  const single = objects.map((object) => [object]);
+
+  const atOnce = await resultOf([[text]]);
+
+  expect(await resultOf(single)).toEqual(atOnce);
+  expect(await resultOf(single.toReversed())).toEqual(atOnce);
 });
