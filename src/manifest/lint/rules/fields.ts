@@ -60,7 +60,7 @@ const leftAlone: Rule = {
     for (const object of world.objects) {
       const { apiVersion, kind } = object;
       if (!isLeftAlone(apiVersion, kind)) continue;
-      yield { object, path: ["kind"], message: `a ${kind} is accepted, and not run here` };
+      yield { object, path: ["kind"], message: `${withArticle(kind)} is accepted, and not run here` };
     }
   },
 };
@@ -118,7 +118,7 @@ function describeUnknown(
   { kind }: ManifestObject,
   { path, nearestName, knownAt }: Extract<SchemaProblem, { kind: "unknown-field" }>,
 ): Pick<Finding, "message" | "hint"> {
-  const message = `"${formatPath(path)}" is not a field of a ${kind}`;
+  const message = `"${formatPath(path)}" is not a field of ${withArticle(kind)}`;
   if (nearestName !== undefined) return { message, hint: `Did you mean "${nearestName}"?` };
   if (knownAt.length === 0 || knownAt.length > 3) return { message };
   return { message, hint: `A field of that name is known at ${knownAt.map(formatPath).join(", ")}.` };
@@ -200,6 +200,10 @@ const deprecatedField: Rule = {
     }
   },
 };
+
+function withArticle(kind: string): string {
+  return `${/^[AEIOU]/.test(kind) ? "an" : "a"} ${kind}`;
+}
 
 interface ObjectProblem {
   readonly object: ManifestObject;
