@@ -68,6 +68,31 @@ describe("apply", () => {
     expect(store.version).toBe("0");
   });
 
+  test("shows that a Secret's value changes, and not which it was or is", async () => {
+    const { run } = await applied(secret);
+    const changed = secret.replace(secretValue, "another-4711");
+
+    const outcomes = [
+      await run(["apply", "-f", "-", "--dry-run", "--diff"], changed),
+      await run(["apply", "-f", "-", "--diff", "-o", "json"], changed),
+      await run(["apply", "-f", "-"], changed.replace("stringData", "stringdata")),
+      await run(["apply", "-f", "-"], changed.replace("stringData: {", "stringData: {{")),
+    ];
+
+    expect(outcomes.map(({ code }) => code)).toEqual([0, 0, 57, 57]);
+    expect(outcomes[0]?.stdout).toBe(
+      'secret/s3 configured (server dry run)\n  ~ data.KEY: "[redacted]" -> "[redacted]"\n',
+    );
+    for (const value of [
+      secretValue,
+      "another-4711",
+      encoded,
+      Buffer.from("another-4711").toString("base64"),
+    ]) {
+      expect(JSON.stringify(outcomes)).not.toContain(value);
+    }
+  });
+
   test("gives the whole result as JSON", async () => {
     const { run } = await controlUnderTest();
 
