@@ -1,5 +1,8 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { access, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
 import { isEngineError } from "../../common/errors.ts";
@@ -7,6 +10,7 @@ import { majorsUnderTest } from "../../postgres/testing/majors-under-test.ts";
 import { readBootstrapReport } from "./bootstrap-report.ts";
 import { bootstrapLab, newCluster, sqlOn } from "./testing/bootstrap-lab.ts";
 
+const script = fileURLToPath(new URL("testing/bootstrap-process.ts", import.meta.url));
 const majors = majorsUnderTest().filter((major) => [13, 15, 17, 18].includes(major));
 
 describe.each(majors)("a new cluster of PostgreSQL %i", (major) => {
@@ -176,6 +180,25 @@ describe("a cluster being made", () => {
       code: "target-directory",
       message: `there is a data directory in "${instance.folder.data}" already`,
     });
+  });
+
+  test("is made without root as well, by the user whom PostgreSQL runs as", async () => {
+    await using lab = await bootstrapLab();
+    const instance = await lab.instance("pg-1", newCluster);
+    const { user } = lab.folder;
+    const job = { folder: instance.folder.root, spec: instance.spec, program: [process.execPath] };
+
+    const child = spawn(process.execPath, [script, JSON.stringify(job)], {
+      stdio: ["ignore", "inherit", "inherit"],
+      cwd: "/",
+      ...(user === undefined ? {} : { uid: user.uid, gid: user.gid }),
+    });
+    expect(await once(child, "exit")).toEqual([0, null]);
+
+    const server = await instance.serve();
+    expect(await sqlOn(server, "SELECT current_database() AS name", { database: "app" })).toEqual([
+      { name: "app" },
+    ]);
   });
 
   test("ends when it is stopped, and leaves nothing", async () => {

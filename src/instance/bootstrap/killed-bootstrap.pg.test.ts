@@ -1,15 +1,17 @@
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { access, readdir, rm } from "node:fs/promises";
+import { access, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { clusterState } from "../../postgres/server-state.ts";
 import type { InstanceSpec } from "../instance-spec.ts";
 import { bootstrapLab, newCluster, sqlOn, type LabInstance } from "./testing/bootstrap-lab.ts";
 import { recoverySource } from "./testing/recovery-source.ts";
 
+const run = promisify(execFile);
 const script = fileURLToPath(new URL("testing/bootstrap-process.ts", import.meta.url));
 const main = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
 
@@ -180,5 +182,24 @@ describe("killed at any step", () => {
     const server = await instance.serve();
     expect(await sqlOn(server, "SELECT max(n) AS n FROM t")).toEqual([{ n: 4 }]);
     expect(await attempts(instance)).toEqual([]);
+  });
+
+  test("a server in recovery fetches WAL without us; where nobody saw how it ended, it is begun anew", async () => {
+    await using lab = await bootstrapLab();
+    await using source = await recoverySource();
+    // We have put the backup there as root; the server's user is another one.
+    await run("chmod", ["-R", "a+rX", source.sample.directory]);
+    const instance = await lab.instance("restored-1", source.bootstrap());
+
+    await killedAt(instance, "restore:recovery-started");
+    await expect
+      .poll(async () => readFile(instance.folder.serverLog, "utf8"), { timeout: 120_000, interval: 200 })
+      .toContain("archive recovery complete");
+    const { recovery } = await instance.bootstrap();
+
+    expect(recovery).toMatchObject({ stopReason: "end of WAL" });
+    expect(lab.activities).toContain("removing what an interrupted bootstrap left");
+    const server = await instance.serve();
+    expect(await sqlOn(server, "SELECT count(*)::int AS n FROM t")).toEqual([{ n: 6 }]);
   });
 });
