@@ -88,7 +88,7 @@ function commandLines(text: string): string[] {
   return [...blocks, ...inline].flatMap((line) => {
     // The generated reference is compared elsewhere; its synopses are no command lines.
     if (line.startsWith("Usage: ")) return [];
-    const [, rest = ""] = /(?:^|['"=/ ])tidemark ([a-z-].*)$/.exec(line) ?? [];
+    const [, rest = ""] = /(?:^|['"=/ ])tidemark (?:-- )?([a-z-].*)$/.exec(line) ?? [];
     // A setting's value ends with its quote; a comment is none of the command.
     const isSetting = /= '(?:\S*\/)?tidemark /.test(line);
     const words = (isSetting ? rest.replace(/'\s*$/, "") : rest).replace(/\s+#.*$/, "");

@@ -1,4 +1,5 @@
 import { Option, type Command } from "commander";
+import { addControlOptions } from "./control-commands.ts";
 import { addExamples, collect } from "./options.ts";
 
 /** Commands that start, end and use the control plane, beside those that work on objects. */
@@ -9,7 +10,11 @@ export function addControlPlaneCommands(program: Command, signal: AbortSignal): 
     .option("-f, --file <path>", "a file, a directory, or - for standard input; repeatable", collect)
     .option("-n, --namespace <name>", "where objects go that name no namespace (default: default)")
     .option("--state <dir>", "where everything is kept (or TIDEMARK_STATE)")
-    .option("-d, --detach", "run in the background; tidemark down ends it")
+    .option("-d, --detach", "run in the background")
+    .option(
+      "--settings <file>",
+      "settings of the control plane: where the values of ExternalSecrets come from",
+    )
     .option("--leave-running", "at the end leave the servers running and archiving")
     .option("--ignore-unknown", "leave out objects of kinds that are not known")
     .addOption(new Option("--log-level <level>", "debug, info, warn or error"))
@@ -20,7 +25,7 @@ export function addControlPlaneCommands(program: Command, signal: AbortSignal): 
     ["again, with everything that was there", "tidemark up"],
   ]);
 
-  const down = addSocketOptions(
+  const down = addControlOptions(
     program
       .command("down")
       .description("end the control plane and stop what it runs; all data are kept")
@@ -32,7 +37,7 @@ export function addControlPlaneCommands(program: Command, signal: AbortSignal): 
 }
 
 function addUseCommands(program: Command, signal: AbortSignal): void {
-  const status = addSocketOptions(
+  const status = addControlOptions(
     program
       .command("status")
       .argument("[cluster]", "default: all")
@@ -47,7 +52,7 @@ function addUseCommands(program: Command, signal: AbortSignal): void {
     ["for programs", "tidemark status pg -n production -o json"],
   ]);
 
-  const backup = addSocketOptions(
+  const backup = addControlOptions(
     program
       .command("backup")
       .argument("<cluster>", "which one")
@@ -62,7 +67,7 @@ function addUseCommands(program: Command, signal: AbortSignal): void {
   );
   addExamples(backup, [["before something dangerous", "tidemark backup pg -n production"]]);
 
-  const restore = addSocketOptions(
+  const restore = addControlOptions(
     program
       .command("restore")
       .argument("<cluster>", "whose data")
@@ -84,7 +89,7 @@ function addUseCommands(program: Command, signal: AbortSignal): void {
     ["only look", "tidemark restore pg --to latest --as pg-copy --dry-run"],
   ]);
 
-  const promote = addSocketOptions(
+  const promote = addControlOptions(
     program
       .command("promote")
       .argument("<cluster>", "which one")
@@ -97,7 +102,7 @@ function addUseCommands(program: Command, signal: AbortSignal): void {
   );
   addExamples(promote, [["the second instance takes over", "tidemark promote pg pg-2"]]);
 
-  const psql = addSocketOptions(
+  const psql = addControlOptions(
     program
       .command("psql")
       .argument("<cluster>", "which one")
@@ -109,7 +114,7 @@ function addUseCommands(program: Command, signal: AbortSignal): void {
   );
   addExamples(psql, [["one statement", `tidemark psql pg -- -d app -c 'SELECT now()'`]]);
 
-  const logs = addSocketOptions(
+  const logs = addControlOptions(
     program
       .command("logs")
       .argument("<cluster>", "which one")
@@ -122,10 +127,4 @@ function addUseCommands(program: Command, signal: AbortSignal): void {
     (await import("./commands/logs.ts")).run(cluster, options, signal),
   );
   addExamples(logs, [["as it goes on", "tidemark logs pg --follow"]]);
-}
-
-function addSocketOptions(command: Command): Command {
-  return command
-    .option("--state <dir>", "state directory of the control plane (or TIDEMARK_STATE)")
-    .option("--socket <path>", "socket of the control plane (or TIDEMARK_SOCKET)");
 }

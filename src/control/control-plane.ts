@@ -8,6 +8,8 @@ import { summarizeBackups } from "./backups/cluster-backup-summary.ts";
 import { ClusterReconciler } from "./clusters/cluster-reconciler.ts";
 import { LocalInstances } from "./clusters/local-instances.ts";
 import { OpenedRepositories } from "./clusters/opened-repositories.ts";
+import { createExternalSecretReconciler } from "./external-secrets/external-secret-reconciler.ts";
+import type { SecretProviders } from "./external-secrets/secret-provider.ts";
 import { runReconcilers, type RunningReconcilers } from "./loop/run-reconcilers.ts";
 import { WindowTable } from "./maintenance/cluster-windows.ts";
 import { IntervalWorks } from "./maintenance/interval-work.ts";
@@ -17,6 +19,7 @@ import type { ResourceStore } from "./resources/resource-store.ts";
 import type { ResourceKey } from "./resources/resource.ts";
 import { openResourceStore } from "./resources/sqlite-resource-store.ts";
 import { ScheduleReconciler } from "./schedules/schedule-reconciler.ts";
+import { unsupportedReconciler } from "./unsupported/unsupported-reconciler.ts";
 import { ObjectStoreReconciler } from "./stores/object-store-reconciler.ts";
 
 export interface ControlPlaneOptions {
@@ -24,6 +27,8 @@ export interface ControlPlaneOptions {
   readonly stateDirectory: string;
   /** The command line that runs tidemark itself. */
   readonly program: readonly string[];
+  /** Where the values of ExternalSecrets come from. */
+  readonly secretProviders: SecretProviders;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -50,7 +55,7 @@ const stopTimeoutMs = 300_000;
  * reconciles from then on. Throws `locked` when another one has the directory, and what opening the objects throws.
  */
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
-  const { stateDirectory, program, clock, log } = options;
+  const { stateDirectory, program, secretProviders, clock, log } = options;
   const store = await openResourceStore({
     path: join(stateDirectory, "control.db"),
     keyFile: join(stateDirectory, "secret.key"),
@@ -116,6 +121,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     store,
     reconcilers: [
       namespaceReconciler(store),
+      unsupportedReconciler("Server", { store, clock }),
+      unsupportedReconciler("RestoreDrill", { store, clock }),
+      createExternalSecretReconciler({ store, providers: secretProviders, clock, signal }),
       new ObjectStoreReconciler({ store, windows, clock }),
       new ClusterReconciler({
         store,

@@ -2,6 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../../common/clock.ts";
 import { EngineError } from "../../common/errors.ts";
 import { startControlPlane, type ControlPlane } from "../../control/control-plane.ts";
+import { readSecretProviders } from "../../control/external-secrets/provider-settings.ts";
+import type { SecretProviders } from "../../control/external-secrets/secret-provider.ts";
 import { announceControl, chooseControlSocket, stateDirectory } from "../../control/state-directory.ts";
 import { startApiServer } from "../../http/api-server.ts";
 import { clusterRoutes } from "../../http/cluster-routes.ts";
@@ -25,6 +27,8 @@ export interface UpOptions {
   readonly detach?: boolean;
   readonly leaveRunning?: boolean;
   readonly ignoreUnknown?: boolean;
+  /** Settings of the control plane: where secrets come from. */
+  readonly settings?: string;
   readonly logLevel?: string;
 }
 
@@ -32,6 +36,7 @@ export interface UpOptions {
 export async function run(options: UpOptions, signal: AbortSignal): Promise<void> {
   // As root: manifests may be readable for root alone, since they hold secrets.
   const texts = options.file === undefined ? [] : await readManifestFiles(options.file);
+  const secretProviders = await secretProvidersFor(options);
   const directory = stateDirectory(options);
   if (options.detach === true) {
     const socketPath = await startInBackground(directory, options, signal);
@@ -42,21 +47,30 @@ export async function run(options: UpOptions, signal: AbortSignal): Promise<void
     return;
   }
   await prepareStateDirectory(directory);
-  await serve(directory, texts, options, signal);
+  await serve(directory, { texts, secretProviders }, options, signal);
+}
+
+/** Also read before it is needed in the background: a mistake in it is said here. */
+async function secretProvidersFor({ settings }: UpOptions): Promise<SecretProviders> {
+  return settings === undefined
+    ? { byStore: new Map(), fallback: undefined }
+    : readSecretProviders(settings, process.env);
 }
 
 async function serve(
   directory: string,
-  texts: readonly ManifestText[],
+  given: { readonly texts: readonly ManifestText[]; readonly secretProviders: SecretProviders },
   options: UpOptions,
   signal: AbortSignal,
 ): Promise<void> {
+  const { texts, secretProviders } = given;
   const log = createCommandLog({ logLevel: options.logLevel ?? "warn" });
   const asked = new AbortController();
   let leaveInstances = options.leaveRunning === true;
   await using plane = await startControlPlane({
     stateDirectory: directory,
     program: selfProgram(),
+    secretProviders,
     clock: systemClock,
     log,
   });

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { open } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isListening } from "../../agent/agent-client.ts";
 import { throwIfAborted } from "../../common/abort.ts";
@@ -19,7 +19,7 @@ const patienceMs = 60_000;
  */
 export async function startInBackground(
   directory: string,
-  options: { readonly logLevel?: string; readonly leaveRunning?: boolean },
+  options: { readonly logLevel?: string; readonly leaveRunning?: boolean; readonly settings?: string },
   signal: AbortSignal,
 ): Promise<string> {
   await prepareStateDirectory(directory);
@@ -37,6 +37,7 @@ export async function startInBackground(
     "--state",
     directory,
     ...(options.logLevel === undefined ? [] : ["--log-level", options.logLevel]),
+    ...(options.settings === undefined ? [] : ["--settings", resolve(options.settings)]),
     ...(options.leaveRunning === true ? ["--leave-running"] : []),
   ];
   const child = spawn(command, args, { cwd: "/", detached: true, stdio: ["ignore", log.fd, log.fd] });

@@ -1,5 +1,6 @@
 import type { InstanceBootstrap, InstanceSpec } from "../../instance/instance-spec.ts";
 import type { InstanceRequest, InstanceStatus } from "../../instance/instance-status.ts";
+import type { Lsn } from "../../postgres/lsn.ts";
 import type { RememberedStatus } from "./cluster-status.ts";
 import type { ClusterView } from "./cluster-view.ts";
 import type { InstanceRole, OpenableArchive, WantedSpec } from "./instance-specs.ts";
@@ -36,6 +37,8 @@ export interface InstanceFacts {
   /** Whether its process lives, and whether a server runs on its data directory. */
   readonly isProcessAlive: boolean;
   readonly isServerAlive: boolean;
+  /** Where its WAL ended when it was shut down cleanly; undefined while it runs, and when it did not end so. */
+  readonly shutDownAtLsn: Lsn | undefined;
 }
 
 /** What is done about it; each can be repeated. */

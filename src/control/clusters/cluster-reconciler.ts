@@ -24,6 +24,7 @@ import { wantedSpec, type OpenableArchive } from "./instance-specs.ts";
 import type { LocalInstances } from "./local-instances.ts";
 import { writeStoreFiles } from "./store-files.ts";
 import { resolveStore, type Resolution } from "./store-resolution.ts";
+import { ensureTablespaces } from "./tablespaces.ts";
 
 export interface ClusterReconcilerOptions {
   readonly store: ResourceStore;
@@ -129,16 +130,16 @@ export class ClusterReconciler implements Reconciler {
     };
   }
 
-  /** Each event once: when its phase begins, or when its reason is another. */
+  /** What goes with an action is said each time; what only keeps it waiting once, until it is something else. */
   #announce(
     resource: Resource,
     remembered: RememberedStatus,
-    { events, phase, phaseReason }: ClusterDecision,
+    { actions, events, phase, phaseReason }: ClusterDecision,
   ): void {
     const { store, log } = this.#options;
     const before = resource.status?.["phaseReason"];
     for (const event of events) {
-      if (phase === remembered.phase && phaseReason !== undefined && phaseReason === before) continue;
+      if (actions.length === 0 && phase === remembered.phase && phaseReason === before) continue;
       store.recordEvent({ about: resource, ...event });
       log.info(event.message, { cluster: formatKey(keyOf(resource)), reason: event.reason });
     }
@@ -190,9 +191,19 @@ export class ClusterReconciler implements Reconciler {
     const { store, log } = this.#options;
     try {
       ensureApplicationSecret(view, store, primary.spec);
-      return await syncApplicationPassword(view, store, primary.spec, done);
+      const mark = await syncApplicationPassword(view, store, primary.spec, done);
+      const problem = await ensureTablespaces(view, primary.spec);
+      if (problem !== undefined) {
+        store.recordEvent({
+          about: view.resource,
+          type: "Warning",
+          reason: "TablespacesNotMade",
+          message: problem,
+        });
+      }
+      return mark;
     } catch (error) {
-      log.warn("could not set the password of the application's role", {
+      log.warn("could not bring the cluster's role and tablespaces to what its manifest says", {
         cluster: formatKey(view.key),
         error: describeError(error),
       });

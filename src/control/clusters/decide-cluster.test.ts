@@ -3,6 +3,7 @@ import type { InstanceSpec } from "../../instance/instance-spec.ts";
 import type { InstanceStatus } from "../../instance/instance-status.ts";
 import type { ClusterFacts, InstanceFacts } from "./cluster-facts.ts";
 import { phases, rememberedStatus } from "./cluster-status.ts";
+import { parseLsn } from "../../postgres/lsn.ts";
 import { viewCluster } from "./cluster-view.ts";
 import { decideCluster } from "./decide-cluster.ts";
 import { wantedSpec } from "./instance-specs.ts";
@@ -107,6 +108,7 @@ function instance(
     status: running(role.kind),
     isProcessAlive: true,
     isServerAlive: true,
+    shutDownAtLsn: undefined,
     ...changes,
   };
 }
@@ -240,7 +242,7 @@ test("the newest standby goes when there are too many", () => {
 test("a primary that does not start is given half a minute", () => {
   const view = cluster({ instances: 2 });
   const instances = [instance(view, 1, { status: failed, isServerAlive: false }), instance(view, 2)];
-  const decision = decide(view, { instances });
+  const decision = decide(view, { instances, status: { systemID: "7" } });
 
   expect(decision.actions).toEqual([]);
   expect(decision.primaryDownSince).toBe(now.toISOString());
@@ -248,7 +250,11 @@ test("a primary that does not start is given half a minute", () => {
 
 test("after that it is made sure to be dead before a standby takes over", () => {
   const view = cluster({ instances: 3 });
-  const status = { currentPrimary: "pg-1", tidemark: { primaryDownSince: "2026-11-21T11:59:00Z" } };
+  const status = {
+    currentPrimary: "pg-1",
+    systemID: "7",
+    tidemark: { primaryDownSince: "2026-11-21T11:59:00Z" },
+  };
   const standbys = [instance(view, 2), instance(view, 3, { status: running("standby", "0/4000000") })];
 
   const first = decide(view, { instances: [instance(view, 1, { status: failed }), ...standbys], status });
@@ -286,10 +292,28 @@ test("a switchover stops the old primary before the new one is promoted", () => 
   expect(first.phase).toBe(phases.switchover);
   expect(first.actions).toMatchObject([{ kind: "write-spec", name: "pg-1", spec: { wanted: "stopped" } }]);
 
-  const stopped = instance(view, 1, { isServerAlive: false });
+  const stopped = instance(view, 1, { isServerAlive: false, shutDownAtLsn: parseLsn("0/2FFFF98") });
   const second = decide(view, { instances: [stopped, instance(view, 2)], status });
   expect(second.actions).toEqual([{ kind: "ask", name: "pg-2", request: { op: "promote" } }]);
   expect(second.currentPrimary).toBe("pg-2");
+});
+
+test("a standby that has not replayed everything does not take over, and after a minute the old primary goes on", () => {
+  const view = cluster({ instances: 2 });
+  const stopped = instance(view, 1, { isServerAlive: false, shutDownAtLsn: parseLsn("0/5000028") });
+  const behind = [stopped, instance(view, 2)];
+  const status = { currentPrimary: "pg-1", targetPrimary: "pg-2", systemID: "7" };
+
+  const first = decide(view, { instances: behind, status });
+  expect(first).toMatchObject({ phase: phases.switchover, actions: [], primaryDownSince: now.toISOString() });
+
+  const later = { ...status, tidemark: { primaryDownSince: "2026-11-21T11:58:59Z" } };
+  const second = decide(view, { instances: behind, status: later });
+  expect(second).toMatchObject({
+    targetPrimary: "pg-1",
+    currentPrimary: "pg-1",
+    primaryDownSince: undefined,
+  });
 });
 
 test("the new primary is asked again when it has not been promoted", () => {

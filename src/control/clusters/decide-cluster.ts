@@ -14,6 +14,8 @@ import { differs, wantedSpec, type InstanceRole, type WantedSpec } from "./insta
 
 /** How long a primary may fail to start before a standby takes over. */
 const failoverAfterMs = 30_000;
+/** How long a standby may take to replay the last WAL of a primary that was stopped for it. */
+const switchoverPatienceMs = 60_000;
 const settledMs = 10_000;
 const busyMs = 1000;
 
@@ -39,7 +41,10 @@ export function decideCluster(facts: ClusterFacts): ClusterDecision {
     targetPrimary: remembered.targetPrimary ?? primary.name,
   };
   if (view.isHibernated) return hibernate(facts, decided, primary);
-  const isDown = primary.status?.phase === "failed" && primary.status.bootstrapped === true;
+  // One that has never been up is being made; it has nothing that a standby could have.
+  const wasUp = remembered.systemId !== undefined;
+  const isLost = primary.status === undefined && !primary.isServerAlive;
+  const isDown = wasUp && (primary.status?.phase === "failed" || isLost);
   const downSince = isDown ? (remembered.primaryDownSince ?? facts.now.toISOString()) : undefined;
   const context: Context = { facts, primary, decided: { ...decided, primaryDownSince: downSince } };
   return failover(context) ?? switchover(context) ?? converge(context);
@@ -154,15 +159,39 @@ function switchover({ facts, primary, decided }: Context): ClusterDecision | und
   if (primary.isServerAlive) {
     return { ...moving, actions: specActions(facts, primary, primary, "stopped") };
   }
-  if (!isRunning(target)) {
-    // The one that was to take over is not well: the old primary goes on.
-    return { ...decided, targetPrimary: primary.name, actions: [], afterMs: busyMs };
-  }
+  const hasAll = primary.shutDownAtLsn !== undefined && lsnOf(target) > primary.shutDownAtLsn;
+  if (!isRunning(target) || !hasAll) return waitOrGoBack(facts, moving, primary, target);
   return {
     ...moving,
     currentPrimary: target.name,
     actions: [{ kind: "ask", name: target.name, request: { op: "promote" } }],
     events: [normal("SwitchingOver", `${target.name} takes over from ${primary.name}`)],
+  };
+}
+
+/**
+ * The one that is to take over is not well, or has not replayed everything: it is given a while. Then the old primary goes
+ * on, and nothing is lost.
+ */
+function waitOrGoBack(
+  { now, remembered }: ClusterFacts,
+  moving: ClusterDecision,
+  primary: InstanceFacts,
+  target: InstanceFacts,
+): ClusterDecision {
+  const since = remembered.primaryDownSince ?? now.toISOString();
+  if (now.getTime() - Date.parse(since) < switchoverPatienceMs) return { ...moving, primaryDownSince: since };
+  return {
+    ...moving,
+    targetPrimary: primary.name,
+    primaryDownSince: undefined,
+    events: [
+      {
+        type: "Warning",
+        reason: "SwitchoverFailed",
+        message: `${target.name} has not replayed all WAL of ${primary.name}, which goes on as the primary`,
+      },
+    ],
   };
 }
 

@@ -9,6 +9,8 @@ import { instanceSpecSchema, type InstanceSpec } from "../../instance/instance-s
 import type { InstanceRequest, InstanceStatus } from "../../instance/instance-status.ts";
 import { askInstance, readInstanceStatus } from "../../instance/process/instance-client.ts";
 import { spawnInstance } from "../../instance/process/spawn-instance.ts";
+import { parseControlFile } from "../../postgres/control-file.ts";
+import type { Lsn } from "../../postgres/lsn.ts";
 import { formatKey, type ResourceKey } from "../resources/resource.ts";
 import type { InstanceFacts } from "./cluster-facts.ts";
 import { clusterFolders, clustersRoot, instanceNumber } from "./cluster-folders.ts";
@@ -98,14 +100,16 @@ export class LocalInstances implements ClusterInstances {
     return Promise.all(
       this.#of(cluster).map(async ({ name, number, folder, status, starting }) => {
         const processes = await findProcesses(folder);
+        const { data } = instanceFolder(folder);
         return {
           name,
           number,
           spec: await this.#readSpec(folder),
-          dataDirectory: instanceFolder(folder).data,
+          dataDirectory: data,
           status,
           isProcessAlive: status !== undefined || starting !== undefined || processes.instance !== undefined,
           isServerAlive: processes.server !== undefined,
+          shutDownAtLsn: processes.server === undefined ? await shutDownAt(data) : undefined,
         };
       }),
     );
@@ -290,6 +294,18 @@ function digestOf(status: InstanceStatus | undefined): string {
     ],
     backups,
   ]);
+}
+
+/** Of its control file: the last record of a clean shutdown is its checkpoint. */
+async function shutDownAt(dataDirectory: string): Promise<Lsn | undefined> {
+  try {
+    const path = join(dataDirectory, "global", "pg_control");
+    const { state, checkpointLsn } = parseControlFile(await readFile(path), path);
+    return state === "shut down" ? checkpointLsn : undefined;
+  } catch {
+    // None there yet, or a damaged one: then nobody can tell.
+    return undefined;
+  }
 }
 
 async function namesIn(folder: string): Promise<readonly string[]> {

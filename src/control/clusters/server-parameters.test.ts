@@ -10,6 +10,7 @@ test.each([
   ["registry.example:5000/pg", undefined],
   ["postgres:latest", undefined],
   ["postgres", undefined],
+  ["registry.example/pg@sha256:17ab", undefined],
 ])("the image %s is of PostgreSQL %s", (image, major) => {
   expect(majorOfImage(image)).toBe(major);
 });
