@@ -28,6 +28,8 @@ export interface CreateBackupRequest {
   readonly options?: BackupOptions;
   /** How to wait for WAL; default: by looking into the repositories. */
   readonly archive?: ArchiveWaiter;
+  /** Called once, as soon as the backup has its ID. */
+  readonly onId?: (id: BackupId) => void;
   /** Called at changes of phase and at most five times a second. */
   readonly progress?: (progress: BackupProgress) => void;
   readonly clock: Clock;
@@ -77,6 +79,7 @@ export async function createBackup(request: CreateBackupRequest): Promise<Backup
     await warnOfArchiver(request);
     const mark = markOf(facts);
     const id = await takeBackupId(repositories, mark, { clock, signal });
+    request.onId?.(id);
     const run = new BackupRun({
       ...request,
       options,

@@ -2,19 +2,23 @@ import { resolve } from "node:path";
 import { parseStoreUrl } from "../storage/open-store.ts";
 import type { RepositoryOptions } from "./options.ts";
 
+/** The command line that runs this very program again, without its words: node and our entry file. */
+export function selfProgram(): string[] {
+  const entry = process.argv[1];
+  return [process.execPath, ...(entry === undefined ? [] : [resolve(entry)])];
+}
+
 /**
  * The command line that runs this very program again, for scripts that PostgreSQL calls: node, our entry file, the
  * words, and the options that say which repositories. Paths are absolute, because PostgreSQL runs commands in its data
  * directory. Secrets are never in it: they come from the environment or from files.
  */
 export function selfCommand(words: readonly string[], options: RepositoryOptions): string[] {
-  const entry = process.argv[1];
   const config = options.config ?? process.env["TIDEMARK_CONFIG"];
   const flag = (name: string, value: string | undefined): string[] =>
     value === undefined ? [] : [name, value];
   return [
-    process.execPath,
-    ...(entry === undefined ? [] : [resolve(entry)]),
+    ...selfProgram(),
     ...words,
     ...flag("--config", config === undefined ? undefined : resolve(config)),
     ...(options.repo ?? []).flatMap((url) => ["--repo", absoluteUrl(url)]),

@@ -29,7 +29,7 @@ const bootstrap = z.discriminatedUnion("kind", [
     kind: z.literal("recovery"),
     server: z.string(),
     repositories: z.array(repositorySettings).min(1),
-    /** As `--backup` of `tidemark restore`: an ID, `auto` or `latest`. */
+    /** As `--backup` of `tidemark base restore`: an ID, `auto` or `latest`. */
     backup: z.string(),
     timeline: z.union([z.literal("latest"), z.number().int().positive()]),
     target: z.discriminatedUnion("kind", [
@@ -109,3 +109,4 @@ export const instanceSpecSchema = z.strictObject({
 
 export type InstanceSpec = z.infer<typeof instanceSpecSchema>;
 export type InstanceBootstrap = InstanceSpec["bootstrap"];
+export type InstanceArchive = NonNullable<InstanceSpec["archive"]>;

@@ -46,6 +46,8 @@ export const instanceStatusSchema = z.object({
    * restarted. `failed`: it was given up for now; `error` says why, and when it is tried again `retryAt`.
    */
   phase: z.enum(["bootstrapping", "starting", "running", "stopping", "stopped", "failed"]),
+  /** Whether the data directory is there and whole: then a failure is the server's, else that of the bootstrap. */
+  bootstrapped: z.boolean().optional(),
   /** In words: what a bootstrap or start is at. */
   activity: z.string().optional(),
   error: failure.optional(),
@@ -84,6 +86,8 @@ export const instanceStatusSchema = z.object({
     })
     .optional(),
   archiving: agentStatusSchema.optional(),
+  /** Why nothing is archived although it should be: a repository that cannot be opened, an archive that is not empty. */
+  archivingError: failure.optional(),
   backups: z.array(backupJobSchema),
 });
 export type InstanceStatus = z.infer<typeof instanceStatusSchema>;
@@ -93,12 +97,16 @@ export type InstanceRequest =
   | { readonly op: "status" }
   /** Reads `instance.json` again and follows it. Answers when it has been read, not when all is done. */
   | { readonly op: "configure" }
-  /** Begins a base backup under this ID of the asker's. Answered at once; the same ID again changes nothing. */
+  /**
+   * Begins a base backup under this ID of the asker's. Answered when the job is noted durably; the same ID again changes
+   * nothing; `locked` while another one runs.
+   */
   | { readonly op: "backup"; readonly id: string; readonly name?: string }
   /** Forgets a backup that has ended. */
   | { readonly op: "forget-backup"; readonly id: string }
   /** Makes a standby a primary. Answers when it accepts writes. */
   | { readonly op: "promote" }
+  /** Answers when the server accepts connections again. */
   | { readonly op: "restart" }
-  /** Ends the server and the process. */
+  /** Ends the server and the process; answers when the server is gone. */
   | { readonly op: "stop"; readonly mode: "smart" | "fast" | "immediate" };

@@ -1,0 +1,173 @@
+import { askAgent } from "../../agent/agent-client.ts";
+import { agentStatusSchema, type AgentStatus } from "../../agent/agent-status.ts";
+import { runAgent } from "../../agent/run-agent.ts";
+import { codecNamed } from "../../codec/codecs.ts";
+import type { Clock } from "../../common/clock.ts";
+import { describeError, EngineError } from "../../common/errors.ts";
+import type { Log } from "../../common/log.ts";
+import { closeRepositories, openRepositories } from "../../repository/open-repositories.ts";
+import { parseServerName } from "../../repository/server-name.ts";
+import type { InstanceFolder } from "../instance-folder.ts";
+import type { InstanceArchive, InstanceSpec } from "../instance-spec.ts";
+import type { InstanceFailure } from "../instance-status.ts";
+import { requireFreshArchive } from "./empty-archive.ts";
+import { failureOf } from "./failure.ts";
+import { GrowingPause } from "./growing-pause.ts";
+
+export interface ArchivingOptions {
+  readonly folder: InstanceFolder;
+  /** The command line that archives a file without the agent. */
+  readonly pushCommand: readonly string[];
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** An agent that runs with certain settings. */
+interface Run {
+  /** Tells settings from others. */
+  readonly key: string;
+  readonly abort: AbortController;
+  readonly ended: Promise<void>;
+}
+
+/** How long the agent's own answer may take before the status goes without it. */
+const statusTimeoutMs = 1000;
+/** A status that is asked for again within this time is the one before. */
+const statusAgeMs = 1000;
+
+/**
+ * The agent beside an instance's server: runs while the specification names an archive, and is started anew when that
+ * changes. On a standby it finds nothing to do, because `archive_mode = on` makes no segment ready in recovery.
+ */
+export class Archiving {
+  readonly #options: ArchivingOptions;
+  #spec: InstanceSpec;
+  #run: Run | undefined;
+  /** Changes of settings, one after the other. */
+  #changes: Promise<void> = Promise.resolve();
+  #isClosed = false;
+  #failure: InstanceFailure | undefined;
+  #spoolRoot: string | undefined;
+  #servingSinceMs: number | undefined;
+  #status: { readonly value: Promise<AgentStatus | undefined>; readonly atMs: number } | undefined;
+
+  constructor(options: ArchivingOptions, spec: InstanceSpec) {
+    this.#options = options;
+    this.#spec = spec;
+  }
+
+  /** Why nothing is archived, while that is so: a repository that cannot be opened, an archive that is another's. */
+  get failure(): InstanceFailure | undefined {
+    return this.#failure;
+  }
+
+  /** Goes on with these settings; the agent with the ones before ends first. Nothing happens when they are the same. */
+  follow(spec: InstanceSpec): void {
+    this.#spec = spec;
+    const { archive } = spec;
+    const key = JSON.stringify(archive ?? null);
+    this.#changes = this.#changes.then(async () => {
+      if (this.#isClosed || this.#run?.key === key) return;
+      await this.#end();
+      if (archive === undefined) return;
+      const abort = new AbortController();
+      // Never rejects.
+      this.#run = { key, abort, ended: this.#keepRunning(archive, abort.signal) };
+    });
+  }
+
+  /** What the agent says; undefined where none serves just now. Never throws. */
+  async status(): Promise<AgentStatus | undefined> {
+    const nowMs = this.#options.clock.monotonicMs();
+    if (this.#status === undefined || nowMs - this.#status.atMs >= statusAgeMs) {
+      this.#status = { value: this.#askAgent(), atMs: nowMs };
+    }
+    return this.#status.value;
+  }
+
+  /** Stops the agent; pushes under way get ten seconds. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#changes;
+    await this.#end();
+  }
+
+  async #askAgent(): Promise<AgentStatus | undefined> {
+    if (this.#spoolRoot === undefined) return undefined;
+    try {
+      return agentStatusSchema.parse(await askAgent(this.#spoolRoot, { op: "status" }, statusTimeoutMs));
+    } catch (error) {
+      this.#options.log.debug("the agent does not say how archiving stands", { error: describeError(error) });
+      return undefined;
+    }
+  }
+
+  async #end(): Promise<void> {
+    this.#run?.abort.abort(new EngineError("aborted", "archiving was stopped"));
+    await this.#run?.ended;
+    this.#run = undefined;
+    this.#failure = undefined;
+  }
+
+  /** What fails is tried again for ever: nobody else would archive. */
+  async #keepRunning(archive: InstanceArchive, signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#options;
+    const pause = new GrowingPause();
+    while (!signal.aborted) {
+      this.#servingSinceMs = undefined;
+      try {
+        await this.#serve(archive, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        const failure = failureOf(error);
+        if (failure.message !== this.#failure?.message)
+          log.error("cannot archive", { error: failure.message });
+        this.#failure = failure;
+        const nowMs = clock.monotonicMs();
+        const pauseMs = pause.afterFailure(nowMs - (this.#servingSinceMs ?? nowMs));
+        await clock.sleep(pauseMs, signal).catch(() => undefined);
+      }
+    }
+  }
+
+  async #serve(archive: InstanceArchive, signal: AbortSignal): Promise<void> {
+    const { folder, pushCommand, clock, log } = this.#options;
+    const codec = requireEncoder(archive.walCompression);
+    const repositories = await openRepositories({
+      settings: archive.repositories,
+      server: parseServerName(archive.server),
+      log,
+      access: { kind: "write", spoolDirectory: folder.spool },
+      signal,
+    });
+    try {
+      await requireFreshArchive(folder, this.#spec, repositories, signal);
+      await runAgent({
+        dataDirectory: folder.data,
+        spoolDirectory: folder.spool,
+        targets: repositories.map((repository) => ({ repository, codec })),
+        policy: archive.policy,
+        ...(archive.walConcurrency === undefined ? {} : { concurrency: archive.walConcurrency }),
+        pushCommand,
+        log,
+        clock,
+        signal,
+        onServing: ({ spoolRoot }) => {
+          this.#spoolRoot = spoolRoot;
+          this.#servingSinceMs = clock.monotonicMs();
+          this.#failure = undefined;
+        },
+      });
+    } finally {
+      this.#spoolRoot = undefined;
+      await closeRepositories(repositories);
+    }
+  }
+}
+
+function requireEncoder(codec: InstanceArchive["walCompression"]): InstanceArchive["walCompression"] {
+  if (codecNamed(codec).createEncoder !== undefined) return codec;
+  throw new EngineError("config", `WAL cannot be stored with ${codec}: this format can only be read`, {
+    hint: "Use zstd, gzip, lz4, snappy, xz or none.",
+  });
+}

@@ -1,0 +1,34 @@
+import { readFile, rm, writeFile, rename } from "node:fs/promises";
+import { z } from "zod";
+import { temporaryPathFor } from "../../common/durable-file.ts";
+import { fileError } from "../../common/errors.ts";
+import type { InstanceFolder } from "../instance-folder.ts";
+
+/** `process.json`: which process serves an instance's folder, and where it listens. It stays when the process is killed. */
+const processStateSchema = z.object({ pid: z.number(), socket: z.string(), startedAt: z.string() });
+export type ProcessState = z.infer<typeof processStateSchema>;
+
+/** Undefined when nobody serves the folder, or it cannot be read: whoever serves it writes it anew. */
+export async function readProcessState(folder: InstanceFolder): Promise<ProcessState | undefined> {
+  try {
+    return processStateSchema.parse(JSON.parse(await readFile(folder.process, "utf8")));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Replaces it. Not durable, because a crash of the machine ends the process as well. Throws `file-io`. */
+export async function writeProcessState(folder: InstanceFolder, state: ProcessState): Promise<void> {
+  const temporary = temporaryPathFor(folder.process);
+  try {
+    await writeFile(temporary, `${JSON.stringify(state)}\n`, { mode: 0o600, flag: "wx" });
+    await rename(temporary, folder.process);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw fileError("write", folder.process, error);
+  }
+}
+
+export async function removeProcessState(folder: InstanceFolder): Promise<void> {
+  await rm(folder.process, { force: true });
+}

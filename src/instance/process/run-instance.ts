@@ -1,0 +1,148 @@
+import { join } from "node:path";
+import type { BackupResult } from "../../backup/create-backup.ts";
+import type { Clock } from "../../common/clock.ts";
+import { EngineError } from "../../common/errors.ts";
+import type { Log } from "../../common/log.ts";
+import { listenForRequests } from "../../common/request-socket.ts";
+import { readBootstrapReport } from "../bootstrap/bootstrap-report.ts";
+import { pushCommand } from "../configuration/command-configuration.ts";
+import { instanceFolder, type InstanceFolder } from "../instance-folder.ts";
+import type { InstanceRequest, InstanceStatus } from "../instance-status.ts";
+import { Archiving } from "./archiving.ts";
+import { BackupDesk, type BackupOrder } from "./backup-desk.ts";
+import { BackupJobs } from "./backup-jobs.ts";
+import { PrimarySlot } from "./follow-primary.ts";
+import { lockFolder } from "./folder-lock.ts";
+import { parseInstanceRequest } from "./instance-request.ts";
+import { removeProcessState, writeProcessState } from "./process-file.ts";
+import { ServerActions } from "./server-actions.ts";
+import { readInstanceSpec } from "./spec-file.ts";
+import { Supervisor } from "./supervisor.ts";
+import { takeBackup } from "./take-backup.ts";
+
+export interface RunInstanceOptions {
+  /** The instance's folder. */
+  readonly folder: string;
+  /** The command line that runs this program: PostgreSQL's own commands run it when this process is not there. */
+  readonly program: readonly string[];
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Ends archiving and backups, and leaves PostgreSQL running: the next process takes it up. `stop` ends both. */
+  readonly signal: AbortSignal;
+}
+
+/** How long the last answers may take to be sent. */
+const lastAnswersMs = 1000;
+
+/**
+ * The process of one PostgreSQL instance: brings it to what `instance.json` says and keeps it there, archives its WAL, takes its
+ * base backups, and answers (`instance-client.ts`). Resolves when it was told to end.
+ *
+ * It may be killed at any moment: the server goes on, and the next process finds it, its jobs and its acknowledgements on disk.
+ *
+ * @throws EngineError `config` when there is no readable `instance.json`, `locked` when another process serves the folder,
+ * `file-io`.
+ */
+export async function runInstance(options: RunInstanceOptions): Promise<void> {
+  const { program, clock, signal } = options;
+  const folder = instanceFolder(options.folder);
+  const spec = await readInstanceSpec(folder);
+  using _lock = await lockFolder(folder);
+  const log = options.log.child({ cluster: spec.cluster, instance: spec.name });
+  const startedAt = clock.now().toISOString();
+
+  const jobs = await BackupJobs.open(folder.backups, log);
+  const desk = new BackupDesk({ jobs, instance: spec.name, take: takeOne, clock, log });
+  await desk.recover();
+  const archiving = new Archiving({ folder, pushCommand: pushCommand(program, folder), clock, log }, spec);
+  const slot = new PrimarySlot({ clock, log });
+  const supervisor = new Supervisor({
+    spec,
+    recovery: (await readBootstrapReport(folder))?.recovery,
+    actions: new ServerActions({ folder, program, clock, log }),
+    onMade: (current) => {
+      archiving.follow(current);
+      slot.follow(current);
+    },
+    beforeStop: async (reason) => desk.cancel(reason),
+    clock,
+    log,
+  });
+
+  async function takeOne(order: BackupOrder): Promise<BackupResult> {
+    const { server } = supervisor;
+    if (server === undefined) {
+      throw new EngineError("postgres-failed", `instance "${spec.name}" does not accept connections`);
+    }
+    return takeBackup({ ...order, folder, spec: supervisor.spec, server: server.connection, clock, log });
+  }
+
+  async function status(): Promise<InstanceStatus> {
+    const [report, agent] = await Promise.all([supervisor.report(), archiving.status()]);
+    const archivingError = agent === undefined ? archiving.failure : undefined;
+    return {
+      pid: process.pid,
+      startedAt,
+      ...report,
+      archiving: agent,
+      archivingError,
+      backups: [...jobs.list()],
+    };
+  }
+
+  const configure = configuring(folder, supervisor);
+  async function answer(request: InstanceRequest): Promise<unknown> {
+    switch (request.op) {
+      case "status":
+        return status();
+      case "configure":
+        return configure();
+      case "backup":
+        return desk.begin(request);
+      case "forget-backup":
+        return jobs.forget(request.id);
+      case "promote":
+        return supervisor.promote();
+      case "restart":
+        return supervisor.restart();
+      case "stop":
+        log.info("asked to stop", { mode: request.mode });
+        return supervisor.stop(request.mode);
+    }
+  }
+
+  await using socket = await listenForRequests({
+    path: join(folder.root, "instance.sock"),
+    answer: async (request) => answer(parseInstanceRequest(request)),
+    graceMs: lastAnswersMs,
+  });
+  await writeProcessState(folder, { pid: process.pid, socket: socket.path, startedAt });
+  log.info("serving", { path: folder.root, version: spec.version });
+  const leave = () => {
+    supervisor.leave();
+    // Waited for below.
+    void desk.close();
+  };
+  signal.addEventListener("abort", leave, { once: true });
+  if (signal.aborted) leave();
+  try {
+    await supervisor.run();
+  } finally {
+    signal.removeEventListener("abort", leave);
+    await Promise.all([desk.close(), archiving.close(), slot.close()]);
+    await removeProcessState(folder);
+  }
+  log.info("ended");
+}
+
+/** Reads `instance.json` again and follows it, one request after the other, so that the newest wins. */
+function configuring(folder: InstanceFolder, supervisor: Supervisor): () => Promise<{ version: number }> {
+  let reading: Promise<unknown> = Promise.resolve();
+  return async () => {
+    const turn = reading.then(async () => readInstanceSpec(folder));
+    reading = turn.catch(() => undefined);
+    const spec = await turn;
+    supervisor.configure(spec);
+    return { version: spec.version };
+  };
+}
