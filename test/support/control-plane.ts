@@ -16,6 +16,8 @@ export interface ControlPlaneUnderTest extends AsyncDisposable {
   run(args: readonly string[]): ReturnType<typeof tidemark>;
   /** The same for one that must succeed: its standard output. */
   ok(args: readonly string[]): Promise<string>;
+  /** A command that knows nothing of the control plane. */
+  okWithoutState(args: readonly string[]): Promise<string>;
   /** An object as JSON; undefined when it is not there. */
   get<T = Record<string, unknown>>(kind: string, name: string, namespace?: string): Promise<T | undefined>;
   /** Waits until the Cluster says that it is healthy, and archives. */
@@ -57,8 +59,9 @@ export async function controlPlane(): Promise<ControlPlaneUnderTest> {
   const { user } = folder;
   const started: StartedProgram[] = [];
   const run = async (args: readonly string[]) => tidemark([...args, "--state", state], { user });
-  const ok = async (args: readonly string[]) => {
-    const { code, stdout, stderr } = await run(args);
+  const ok = async (args: readonly string[]) => okWithoutState([...args, "--state", state]);
+  const okWithoutState = async (args: readonly string[]) => {
+    const { code, stdout, stderr } = await tidemark(args, { user });
     if (code !== 0) throw new Error(`tidemark ${args.join(" ")} ended with ${code}: ${stderr}`);
     return stdout;
   };
@@ -73,6 +76,7 @@ export async function controlPlane(): Promise<ControlPlaneUnderTest> {
     state,
     run,
     ok,
+    okWithoutState,
     get,
     up: async (args = []) => {
       const program = startTidemark(["up", "--state", state, ...args], { user });
