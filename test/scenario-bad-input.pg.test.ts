@@ -387,7 +387,14 @@ test("a base backup is taken only of a server that archives, into a repository o
 
 test("a restore point that is in no WAL is noticed at the end of it, and the server is stopped", async () => {
   const directory = system.path("pointless");
-  const { code, stderr } = await system.run(["base", "restore", directory, "--to-name", "nowhere", "--start"]);
+  const { code, stderr } = await system.run([
+    "base",
+    "restore",
+    directory,
+    "--to-name",
+    "nowhere",
+    "--start",
+  ]);
 
   expect(`exit ${code}\n${stderr.replaceAll(directory, "<dir>")}`).toMatchInlineSnapshot(`
     "exit 52

@@ -91,29 +91,38 @@ test("commands, flags and arguments that do not exist or are missing are named, 
     A base backup is a photo. WAL is the film. You need both.
 
     Options:
-      -V, --version                  output the version number
-      -h, --help                     display help for command
+      -V, --version                            output the version number
+      -h, --help                               display help for command
 
     Commands:
-      demo [options]                 the whole story on this machine: photo, film,
-                                     accident, rescue
-      wal                            the WAL archive, directly
-      agent [options]                run beside one PostgreSQL and archive its WAL
-                                     as it appears
-      base                           base backups, directly
-      restore [options] <directory>  restore a server to a chosen moment, from the
-                                     repository alone
-      lint [options]                 say what CloudNativePG manifests really do, and
-                                     what they meant
-      schema [kind]                  print the JSON Schema of manifests, for editors
-      help [command]                 display help for command
+      demo [options]                           the whole story on this machine: photo, film, accident, rescue
+      wal                                      the WAL archive, directly
+      agent [options]                          run beside one PostgreSQL and archive its WAL as it appears
+      base                                     base backups, directly
+      lint [options]                           say what CloudNativePG manifests really do, and what they meant
+      schema [kind]                            print the JSON Schema of manifests, for editors
+      up [options]                             run clusters, schedules and backups as manifests say, on this machine
+      down [options]                           end the control plane and stop what it runs; all data are kept
+      status [options] [cluster]               am I safe: what can be restored, whether WAL is archived, what is wrong
+      backup [options] <cluster>               take a base backup of a cluster now, and wait for it
+      restore [options] <cluster>              make a new cluster with another one's data as they were at a moment
+      promote [options] <cluster> [instance]   make a standby the primary, in a planned switchover
+      psql [options] <cluster> [arguments...]  psql on a cluster's primary, as superuser
+      logs [options] <cluster>                 what PostgreSQL has logged
+      apply [options]                          bring the control plane's objects to what manifests say, all or none
+      get [options] <kind...>                  show objects of the control plane
+      describe [options] <kind...>             show one object with its status, conditions and events
+      delete [options] [kind...]               delete objects, and what only they own; says first what goes, and asks
+      events [options]                         what happened to objects, the latest last
+      instance                                 one PostgreSQL instance, as the control plane runs it: server, archiving, base backups
+      help [command]                           display help for command
     tidemark: no command is given
     hint: See "tidemark --help".
 
     $ tidemark bakcup
     exit 2
     tidemark: unknown command "bakcup"
-    hint: See "tidemark --help".
+    hint: Did you mean backup? See "tidemark --help".
 
     $ tidemark bakcup -o json
     exit 2
@@ -121,7 +130,7 @@ test("commands, flags and arguments that do not exist or are missing are named, 
       "error": {
         "code": "usage",
         "message": "unknown command \\"bakcup\\"",
-        "hint": "See \\"tidemark --help\\".",
+        "hint": "Did you mean backup? See \\"tidemark --help\\".",
         "details": {},
         "exitStatus": 2
       }
@@ -134,16 +143,18 @@ test("commands, flags and arguments that do not exist or are missing are named, 
     base backups, directly
 
     Options:
-      -h, --help                 display help for command
+      -h, --help                     display help for command
 
     Commands:
-      create [options]           take a base backup; done means its WAL is archived
-                                 too
-      list [options]             the backups of a repository, oldest first
-      show [options] <backup>    everything known about one backup
-      delete [options] [backup]  delete a backup and the WAL that only it needs
-      keep [options] <backup>    protect a backup from deletion and retention
-      help [command]             display help for command
+      create [options]               take a base backup; done means its WAL is
+                                     archived too
+      list [options]                 the backups of a repository, oldest first
+      show [options] <backup>        everything known about one backup
+      delete [options] [backup]      delete a backup and the WAL that only it needs
+      keep [options] <backup>        protect a backup from deletion and retention
+      restore [options] <directory>  restore a server to a chosen moment, from the
+                                     repository alone
+      help [command]                 display help for command
     tidemark: no command is given
     hint: See "tidemark base --help".
 

@@ -138,7 +138,9 @@ describe.skipIf(why !== undefined)(`a full disk${skipped}`, () => {
     const start = startServer({ binaries: server.binaries, dataDirectory, readyTimeoutMs: 20_000 });
     await expect(start).rejects.toThrow(/ended before it could become ready/);
 
-    expect(await system.run(["base", "restore", dataDirectory, "--clean", "--yes"])).toMatchObject({ code: 0 });
+    expect(await system.run(["base", "restore", dataDirectory, "--clean", "--yes"])).toMatchObject({
+      code: 0,
+    });
     await system.json(["base", "restore", dataDirectory]);
     await using restored = await restoreAndStart(system, []);
     expect(await restored.contents()).toEqual(rows);
