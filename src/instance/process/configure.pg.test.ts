@@ -96,6 +96,7 @@ describe("a specification that changes", () => {
 
     await instance.respecify({ archive });
     await instance.until(({ archiving }) => archiving !== undefined);
+    await instance.sql("CREATE TABLE t (x int)");
     await instance.sql("SELECT pg_switch_wal()");
     await instance.until(({ archiving }) => archiving?.lastArchived !== undefined);
     await instance.writeSpec(JSON.stringify({ ...without, version: 3 }));

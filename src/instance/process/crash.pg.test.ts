@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
+import { isEngineError } from "../../common/errors.ts";
 import { connect } from "../../postgres/connection.ts";
 import { killTree, sendSignal } from "../../postgres/server-process-tree.ts";
 import { instanceStage, type TestInstance } from "./testing/instance-stage.ts";
@@ -16,11 +17,13 @@ function load({ spec }: TestInstance) {
         await using session = await connect({ host, port, user: "postgres", database: "app" });
         while (!stop.signal.aborted) {
           const id = next++;
-          await session.query("INSERT INTO t SELECT $1, repeat(md5($1::text), 200)", [id]);
+          await session.query("INSERT INTO t SELECT $1::int, repeat(md5($1::int::text), 200)", [id]);
           acknowledged.push(id);
           if (id % 50 === 49) await session.query("SELECT pg_switch_wal()");
         }
-      } catch {
+      } catch (error) {
+        // The server is gone for a moment.
+        if (!isEngineError(error) || !error.retryable) throw error;
         await sleep(50);
       }
     }

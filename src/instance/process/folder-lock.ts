@@ -6,6 +6,8 @@ import { readProcessState } from "./process-file.ts";
 
 /** SQLITE_BUSY. */
 const busy = 5;
+/** A process that was killed holds its lock until the last of its threads is gone. */
+const dyingMs = 1000;
 
 /**
  * Makes this process the only one that serves the folder, until it lets go or dies: two that bootstrap into one folder would
@@ -18,7 +20,7 @@ export async function lockFolder(folder: InstanceFolder): Promise<Disposable> {
   const path = join(folder.root, "instance.lock");
   let database: DatabaseSync | undefined;
   try {
-    database = new DatabaseSync(path, { timeout: 0 });
+    database = new DatabaseSync(path, { timeout: dyingMs });
     database.exec("BEGIN EXCLUSIVE");
   } catch (error) {
     database?.close();

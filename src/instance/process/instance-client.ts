@@ -28,7 +28,7 @@ export async function askInstance(
     unreachable: (reason, cause) =>
       unreachable(folder.root, reason, {
         cause,
-        isAbsent: ["ENOENT", "ECONNREFUSED"].includes(systemErrorCode(cause) ?? ""),
+        isAbsent: ["ENOENT", "ECONNREFUSED", "ECONNRESET"].includes(systemErrorCode(cause) ?? ""),
       }),
   });
 }

@@ -172,8 +172,10 @@ export class Supervisor {
 
   async #look(): Promise<StepFacts> {
     this.#isMade = this.#server !== undefined || (await this.#options.actions.isMade());
-    if (this.#isMade) this.#options.onMade(this.#spec);
     const server = this.#server;
+    // A server that runs first: until it is told of an archive, it takes for archived what it has not given away.
+    const known = server === undefined ? this.#spec : this.#told;
+    if (this.#isMade && known !== undefined) this.#options.onMade(known);
     return {
       ending: this.#ending,
       wanted: this.#spec.wanted,
