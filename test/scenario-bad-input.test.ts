@@ -115,6 +115,7 @@ test("commands, flags and arguments that do not exist or are missing are named, 
       delete [options] [kind...]               delete objects, and what only they own; says first what goes, and asks
       events [options]                         what happened to objects, the latest last
       instance                                 one PostgreSQL instance, as the control plane runs it: server, archiving, base backups
+      completion <shell>                       print a script with which a shell completes commands and flags
       help [command]                           display help for command
     tidemark: no command is given
     hint: See "tidemark --help".

@@ -16,6 +16,10 @@ export function addControlPlaneCommands(program: Command, signal: AbortSignal): 
       "settings of the control plane: where the values of ExternalSecrets come from",
     )
     .option("--leave-running", "at the end leave the servers running and archiving")
+    .option(
+      "--listen <port>",
+      "answer over HTTP too, on this port of 127.0.0.1; requests need the token in <state>/token",
+    )
     .option("--ignore-unknown", "leave out objects of kinds that are not known")
     .addOption(new Option("--log-level <level>", "debug, info, warn or error"))
     .action(async (options) => (await import("./commands/up.ts")).run(options, signal));

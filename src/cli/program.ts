@@ -38,6 +38,7 @@ export function createProgram(signal: AbortSignal): Command {
   addControlPlaneCommands(program, signal);
   addControlCommands(program, signal);
   addInstanceCommands(program, signal);
+  addCompletionCommand(program);
   for (const command of program.commands) for (const at of [command, ...command.commands]) at.exitOverride();
   return program;
 }
@@ -300,6 +301,18 @@ function addInstanceCommands(program: Command, signal: AbortSignal): void {
     );
   addExamples(status, [
     ["for programs", "tidemark instance status /var/lib/tidemark/clusters/default/pg/instances/pg-1 -o json"],
+  ]);
+}
+
+function addCompletionCommand(program: Command): void {
+  const completion = program
+    .command("completion")
+    .argument("<shell>", "bash, zsh or fish")
+    .description("print a script with which a shell completes commands and flags")
+    .action(async (shell: string) => (await import("./commands/completion.ts")).run(shell, program));
+  addExamples(completion, [
+    ["bash, for this session", 'eval "$(tidemark completion bash)"'],
+    ["fish, for good", "tidemark completion fish > ~/.config/fish/completions/tidemark.fish"],
   ]);
 }
 

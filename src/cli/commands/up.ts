@@ -11,6 +11,7 @@ import { createApi } from "../../http/create-api.ts";
 import { lifecycleRoutes } from "../../http/lifecycle-routes.ts";
 import { logRoutes } from "../../http/log-routes.ts";
 import type { ManifestText } from "../../manifest/manifest-object.ts";
+import { parseListen, readApiToken } from "../control/api-token.ts";
 import { applyTexts } from "../control/apply-texts.ts";
 import { startInBackground } from "../control/background.ts";
 import { connectControl } from "../control-client.ts";
@@ -29,6 +30,7 @@ export interface UpOptions {
   readonly ignoreUnknown?: boolean;
   /** Settings of the control plane: where secrets come from. */
   readonly settings?: string;
+  readonly listen?: string;
   readonly logLevel?: string;
 }
 
@@ -64,6 +66,7 @@ async function serve(
   signal: AbortSignal,
 ): Promise<void> {
   const { texts, secretProviders } = given;
+  const listen = options.listen === undefined ? undefined : parseListen(options.listen);
   const log = createCommandLog({ logLevel: options.logLevel ?? "warn" });
   const asked = new AbortController();
   let leaveInstances = options.leaveRunning === true;
@@ -90,9 +93,20 @@ async function serve(
     ],
   });
   const socketPath = await chooseControlSocket(directory);
-  await using _server = await startApiServer({ app, socketPath });
+  const token = listen === undefined ? undefined : await readApiToken(directory);
+  await using server = await startApiServer({
+    app,
+    socketPath,
+    ...(listen === undefined || token === undefined ? {} : { tcp: { ...listen, token: token.token } }),
+  });
   await announceControl(directory, { pid: process.pid, socket: socketPath });
   process.stdout.write(`Tidemark runs with its state in ${directory}. Ctrl-C ends it.\n`);
+  if (listen !== undefined && token !== undefined) {
+    const host = listen.host.includes(":") ? `[${listen.host}]` : listen.host;
+    process.stdout.write(
+      `API at http://${host}:${server.tcpPort ?? listen.port}, for whoever has the token in ${token.path}\n`,
+    );
+  }
   const endView = startLiveView(
     store,
     (line) => process.stdout.write(line),

@@ -19,7 +19,12 @@ const patienceMs = 60_000;
  */
 export async function startInBackground(
   directory: string,
-  options: { readonly logLevel?: string; readonly leaveRunning?: boolean; readonly settings?: string },
+  options: {
+    readonly logLevel?: string;
+    readonly leaveRunning?: boolean;
+    readonly settings?: string;
+    readonly listen?: string;
+  },
   signal: AbortSignal,
 ): Promise<string> {
   await prepareStateDirectory(directory);
@@ -38,6 +43,7 @@ export async function startInBackground(
     directory,
     ...(options.logLevel === undefined ? [] : ["--log-level", options.logLevel]),
     ...(options.settings === undefined ? [] : ["--settings", resolve(options.settings)]),
+    ...(options.listen === undefined ? [] : ["--listen", options.listen]),
     ...(options.leaveRunning === true ? ["--leave-running"] : []),
   ];
   const child = spawn(command, args, { cwd: "/", detached: true, stdio: ["ignore", log.fd, log.fd] });
