@@ -21,7 +21,7 @@ test("bash offers commands, commands of a command, and flags", async () => {
   expect(await offered("re")).toEqual(["restore"]);
   expect(await offered("base", "li")).toEqual(["list"]);
   expect(await offered("restore", "pg", "--ti")).toEqual(["--timeline"]);
-  expect(await offered("base", "create", "--fa")).toEqual(["--fast"]);
+  expect(await offered("base", "create", "--comp")).toEqual(["--compression"]);
   expect(await offered("")).toEqual(expect.arrayContaining(["up", "lint", "--version"]));
 });
 
