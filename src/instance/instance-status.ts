@@ -102,6 +102,8 @@ export type InstanceRequest =
    * nothing; `locked` while another one runs.
    */
   | { readonly op: "backup"; readonly id: string; readonly name?: string }
+  /** Gives up a backup that is running; answered when it has ended and is forgotten. One that has ended is forgotten. */
+  | { readonly op: "cancel-backup"; readonly id: string }
   /** Forgets a backup that has ended. */
   | { readonly op: "forget-backup"; readonly id: string }
   /** Makes a standby a primary. Answers when it accepts writes. */

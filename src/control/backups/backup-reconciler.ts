@@ -8,7 +8,7 @@ import { backupsOf, gatherBackupFacts, type BackupFactSources } from "./backup-f
 import { isFinished } from "./backup-status.ts";
 import { viewBackup, type BackupView } from "./backup-view.ts";
 import { decideBackup, decideRefused } from "./decide-backup.ts";
-import { endedJobs } from "./ended-jobs.ts";
+import { endedJobs, orphanedJobs } from "./ended-jobs.ts";
 
 export interface BackupReconcilerOptions extends BackupFactSources {
   readonly log: Log;
@@ -91,13 +91,18 @@ export class BackupReconciler implements Reconciler {
   async #forgetEndedJobs(cluster: ResourceKey, signal: AbortSignal): Promise<void> {
     const { store, instances, log } = this.#options;
     const handles = instances.of(cluster);
-    for (const { instance, id } of endedJobs(handles, backupsOf(store, cluster))) {
+    const backups = backupsOf(store, cluster);
+    const requests = [
+      ...orphanedJobs(handles, backups).map((job) => ({ ...job, op: "cancel-backup" as const })),
+      ...endedJobs(handles, backups).map((job) => ({ ...job, op: "forget-backup" as const })),
+    ];
+    for (const { instance, op, id } of requests) {
       if (signal.aborted) return;
       try {
-        await handles.find(({ name }) => name === instance)?.ask({ op: "forget-backup", id });
+        await handles.find(({ name }) => name === instance)?.ask({ op, id });
       } catch (error) {
         // It will be told again with the next Backup of this cluster that ends.
-        log.debug(`instance ${instance} did not forget a backup`, { error: describeError(error) });
+        log.debug(`instance ${instance} did not ${op}`, { error: describeError(error) });
       }
     }
   }

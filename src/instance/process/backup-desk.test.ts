@@ -48,6 +48,23 @@ describe("the desk for base backups", () => {
     await open.close();
   });
 
+  test("a job that nobody wants any more is given up and forgotten, and the next one can begin", async () => {
+    const { desk: open, jobs, orders } = await desk();
+    await open.begin({ id: "a" });
+    await open.begin({ id: "a" });
+
+    await open.cancelJob("other");
+    expect(jobs.get("a")?.state).toBe("running");
+    await open.cancelJob("a");
+    await open.cancelJob("a");
+
+    expect(orders[0]?.signal.aborted).toBe(true);
+    expect(jobs.list()).toEqual([]);
+    await open.begin({ id: "b" });
+    expect(jobs.get("b")?.state).toBe("running");
+    await open.close();
+  });
+
   test("shows how far a backup is, and its ID as soon as there is one", async () => {
     const { desk: open, jobs, orders } = await desk();
     await open.begin({ id: "a" });

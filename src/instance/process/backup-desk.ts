@@ -96,6 +96,14 @@ export class BackupDesk {
     await this.#current?.ended;
   }
 
+  /** Gives up the job, if it is the one that runs, and forgets it; nobody wants it any more. */
+  async cancelJob(id: string): Promise<void> {
+    if (this.#current?.id === id) {
+      await this.cancel(new EngineError("aborted", "the backup was given up, as asked"));
+    }
+    await this.#options.jobs.forget(id);
+  }
+
   /** The process ends: nothing begins any more, and what runs is given up. */
   async close(): Promise<void> {
     const { clock, instance } = this.#options;

@@ -99,6 +99,8 @@ export async function runInstance(options: RunInstanceOptions): Promise<void> {
         return configure();
       case "backup":
         return desk.begin(request);
+      case "cancel-backup":
+        return desk.cancelJob(request.id);
       case "forget-backup":
         return jobs.forget(request.id);
       case "promote":

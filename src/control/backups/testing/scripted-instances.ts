@@ -81,7 +81,7 @@ export class ScriptedInstance implements InstanceHandle {
     this.asked.push(request);
     if (!this.isAnswering) throw new EngineError("agent-unreachable", `could not reach "${this.name}"`);
     if (this.refusal !== undefined) throw this.refusal;
-    if (request.op === "forget-backup") this.#jobs.delete(request.id);
+    if (request.op === "forget-backup" || request.op === "cancel-backup") this.#jobs.delete(request.id);
     if (request.op === "backup" && !this.#jobs.has(request.id)) {
       const startedAt = this.#clock.now().toISOString();
       this.#jobs.set(request.id, {
