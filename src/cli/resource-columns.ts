@@ -56,7 +56,11 @@ const columns: Readonly<Record<string, readonly Column[]>> = {
   Backup: [
     age,
     at("CLUSTER", "spec.cluster.name"),
-    at("METHOD", "spec.method"),
+    {
+      title: "METHOD",
+      // Where the manifest leaves it to the cluster, the status says what was taken.
+      cell: (object) => textOf(object, "spec.method") || textOf(object, "status.method"),
+    },
     at("PHASE", "status.phase"),
     at("ERROR", "status.error"),
     wide(at("BACKUP ID", "status.backupId")),
