@@ -89,9 +89,9 @@ function commandLines(text: string): string[] {
     // The generated reference is compared elsewhere; its synopses are no command lines.
     if (line.startsWith("Usage: ")) return [];
     const [, rest = ""] = /(?:^|['"=/ ])tidemark (?:-- )?([a-z-].*)$/.exec(line) ?? [];
-    // A setting's value ends with its quote; a comment is none of the command.
+    // A setting's value ends with its quote; a comment and where the output goes are none of the command.
     const isSetting = /= '(?:\S*\/)?tidemark /.test(line);
-    const words = (isSetting ? rest.replace(/'\s*$/, "") : rest).replace(/\s+#.*$/, "");
+    const words = (isSetting ? rest.replace(/'\s*$/, "") : rest).replace(/\s+[#>|].*$/, "");
     return words === "" ? [] : [words.trim()];
   });
 }
