@@ -262,15 +262,50 @@ test("after that it is made sure to be dead before a standby takes over", () => 
   expect(first.actions).toEqual([{ kind: "kill", name: "pg-1" }]);
 
   const dead = instance(view, 1, { status: undefined, isProcessAlive: false, isServerAlive: false });
-  const second = decide(view, {
-    instances: [dead, ...standbys],
-    status: { currentPrimary: "pg-1", phase: phases.failingOver },
+  const noted = { currentPrimary: "pg-1", targetPrimary: "pg-3", phase: phases.failingOver, systemID: "7" };
+  const second = decide(view, { instances: [dead, ...standbys], status: noted });
+  expect(second).toMatchObject({ currentPrimary: "pg-1", targetPrimary: "pg-3" });
+  expect(second.actions).toEqual([{ kind: "remove", name: "pg-1", keepAside: true }]);
+
+  const third = decide(view, { instances: standbys, status: noted });
+  expect(third.currentPrimary).toBe("pg-3");
+  expect(third.actions).not.toContainEqual(expect.objectContaining({ kind: "ask" }));
+
+  const fourth = decide(view, { instances: standbys, status: { ...noted, currentPrimary: "pg-3" } });
+  expect(fourth.actions).toContainEqual({ kind: "ask", name: "pg-3", request: { op: "promote" } });
+});
+
+test("a primary that is dead is put aside only after it was noted who takes over", () => {
+  const view = cluster({ instances: 2 });
+  const dead = instance(view, 1, { status: undefined, isProcessAlive: false, isServerAlive: false });
+  const decision = decide(view, {
+    instances: [dead, instance(view, 2)],
+    status: {
+      currentPrimary: "pg-1",
+      systemID: "7",
+      tidemark: { primaryDownSince: "2026-11-21T11:59:00Z" },
+    },
   });
-  expect(second.currentPrimary).toBe("pg-3");
-  expect(second.actions).toEqual([
-    { kind: "ask", name: "pg-3", request: { op: "promote" } },
-    { kind: "remove", name: "pg-1", keepAside: true },
-  ]);
+
+  expect(decision).toMatchObject({
+    phase: phases.failingOver,
+    currentPrimary: "pg-1",
+    targetPrimary: "pg-2",
+    actions: [],
+  });
+});
+
+test("of several standbys only the noted one is promoted, however far another seems to be", () => {
+  const view = cluster({ instances: 3 });
+  const ahead = instance(view, 2, { status: running("standby", "0/5000000") });
+  const promoting = instance(view, 3, { status: undefined });
+  const decision = decide(view, {
+    instances: [ahead, promoting],
+    status: { currentPrimary: "pg-1", targetPrimary: "pg-3", phase: phases.failingOver, systemID: "7" },
+  });
+
+  expect(decision.currentPrimary).toBe("pg-3");
+  expect(decision.actions).not.toContainEqual(expect.objectContaining({ kind: "ask" }));
 });
 
 test("a failing primary without a standby is never given up", () => {
@@ -294,8 +329,15 @@ test("a switchover stops the old primary before the new one is promoted", () => 
 
   const stopped = instance(view, 1, { isServerAlive: false, shutDownAtLsn: parseLsn("0/2FFFF98") });
   const second = decide(view, { instances: [stopped, instance(view, 2)], status });
-  expect(second.actions).toEqual([{ kind: "ask", name: "pg-2", request: { op: "promote" } }]);
-  expect(second.currentPrimary).toBe("pg-2");
+  expect(second).toMatchObject({ currentPrimary: "pg-2", actions: [] });
+
+  const noted = { ...status, currentPrimary: "pg-2" };
+  const third = decide(view, { instances: [stopped, instance(view, 2)], status: noted });
+  expect(third.actions).toMatchObject([
+    { kind: "write-spec", name: "pg-1", spec: { role: { kind: "standby" }, wanted: "running" } },
+    { kind: "write-spec", name: "pg-2", spec: { role: { kind: "primary" } } },
+    { kind: "ask", name: "pg-2", request: { op: "promote" } },
+  ]);
 });
 
 test("a standby that has not replayed everything does not take over, and after a minute the old primary goes on", () => {

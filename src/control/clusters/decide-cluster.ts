@@ -95,6 +95,8 @@ function primaryOf({ remembered, instances }: ClusterFacts): InstanceFacts {
   const [first] = instances;
   const found =
     instances.find(({ name }) => name === remembered.currentPrimary) ??
+    // The one before was given up for it: whoever is noted here is the only one that may have been promoted.
+    instances.find(({ name }) => name === remembered.targetPrimary) ??
     instances.find(isPrimaryServer) ??
     instances.find(({ spec }) => spec?.role.kind === "primary") ??
     first;
@@ -108,11 +110,16 @@ function hibernate(facts: ClusterFacts, decided: ClusterDecision, primary: Insta
   return { ...decided, actions, phase: phases.hibernated, afterMs: isStill ? settledMs : busyMs };
 }
 
-/** The primary cannot be brought up again, and a standby is there. It is made sure first that the old one stays down. */
+/**
+ * The primary cannot be brought up again, and a standby is there. Who takes over is noted before anything is final; then it is
+ * made sure that the old one stays down, then that it cannot come back; only then is the noted one the primary, and promoted.
+ * Whatever is lost between two steps, nobody else is ever chosen beside one that may have been promoted.
+ */
 function failover({ facts, primary, decided }: Context): ClusterDecision | undefined {
   const { primaryDownSince } = decided;
   const candidates = standbysOf(facts, primary).filter(isRunning);
-  const isUnderWay = facts.remembered.phase === phases.failingOver;
+  const { remembered } = facts;
+  const isUnderWay = remembered.phase === phases.failingOver && remembered.currentPrimary === primary.name;
   if (!isUnderWay) {
     if (primaryDownSince === undefined || candidates.length === 0) return undefined;
     if (facts.now.getTime() - Date.parse(primaryDownSince) < failoverAfterMs) return undefined;
@@ -129,14 +136,10 @@ function failover({ facts, primary, decided }: Context): ClusterDecision | undef
   if (primary.isServerAlive || primary.isProcessAlive) {
     return { ...failing, actions: [{ kind: "kill", name: primary.name }] };
   }
+  if (!isUnderWay || remembered.targetPrimary !== best.name) return failing;
   return {
     ...failing,
-    currentPrimary: best.name,
-    primaryDownSince: undefined,
-    actions: [
-      { kind: "ask", name: best.name, request: { op: "promote" } },
-      { kind: "remove", name: primary.name, keepAside: true },
-    ],
+    actions: [{ kind: "remove", name: primary.name, keepAside: true }],
     events: [
       {
         type: "Warning",
@@ -147,7 +150,10 @@ function failover({ facts, primary, decided }: Context): ClusterDecision | undef
   };
 }
 
-/** Asked for: the primary is stopped cleanly, so that nothing is missing, then the other one promoted. */
+/**
+ * Asked for: the primary is stopped cleanly, so that nothing is missing, then the other one is noted as the primary, and promoted
+ * as such: another one asked for meanwhile could otherwise be promoted beside it.
+ */
 function switchover({ facts, primary, decided }: Context): ClusterDecision | undefined {
   const target = facts.instances.find(({ name }) => name === decided.targetPrimary);
   if (target === undefined || target === primary) return undefined;
@@ -163,8 +169,9 @@ function switchover({ facts, primary, decided }: Context): ClusterDecision | und
   if (!isRunning(target) || !hasAll) return waitOrGoBack(facts, moving, primary, target);
   return {
     ...moving,
+    phaseReason: `Promoting ${target.name}`,
     currentPrimary: target.name,
-    actions: [{ kind: "ask", name: target.name, request: { op: "promote" } }],
+    primaryDownSince: undefined,
     events: [normal("SwitchingOver", `${target.name} takes over from ${primary.name}`)],
   };
 }
@@ -202,7 +209,7 @@ function converge(context: Context): ClusterDecision {
   const specs = instances.flatMap((instance) => specActions(facts, instance, primary, "running"));
   const spawns = instances.filter(({ isProcessAlive }) => !isProcessAlive).map(({ name }) => spawn(name));
   const promotion: ClusterAction[] =
-    isRunning(primary) && !isPrimaryServer(primary) && primary.spec?.role.kind === "primary"
+    isRunning(primary) && !isPrimaryServer(primary) && facts.remembered.currentPrimary === primary.name
       ? [{ kind: "ask", name: primary.name, request: { op: "promote" } }]
       : [];
   const actions = [...specs, ...spawns, ...promotion];
