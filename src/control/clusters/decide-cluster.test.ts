@@ -248,6 +248,19 @@ test("a primary that does not start is given half a minute", () => {
   expect(decision.primaryDownSince).toBe(now.toISOString());
 });
 
+test("a primary that is being started again after a failure has been down since the first one", () => {
+  const view = cluster({ instances: 2 });
+  const since = "2026-11-21T11:59:00Z";
+  const status = { currentPrimary: "pg-1", systemID: "7", tidemark: { primaryDownSince: since } };
+  const starting: InstanceStatus = { ...failed, phase: "starting", error: undefined };
+  const instances = [instance(view, 1, { status: starting }), instance(view, 2)];
+
+  const decision = decide(view, { instances, status });
+
+  expect(decision.phase).not.toBe(phases.failingOver);
+  expect(decision.primaryDownSince).toBe(since);
+});
+
 test("after that it is made sure to be dead before a standby takes over", () => {
   const view = cluster({ instances: 3 });
   const status = {

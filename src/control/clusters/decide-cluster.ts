@@ -45,14 +45,22 @@ export function decideCluster(facts: ClusterFacts): ClusterDecision {
   const wasUp = remembered.systemId !== undefined;
   const isLost = primary.status === undefined && !primary.isServerAlive;
   const isDown = wasUp && (primary.status?.phase === "failed" || isLost);
-  const downSince = isDown ? (remembered.primaryDownSince ?? facts.now.toISOString()) : undefined;
-  const context: Context = { facts, primary, decided: { ...decided, primaryDownSince: downSince } };
+  // Between two failures it is being started again, which is neither good nor bad news.
+  const isStarting = primary.status?.phase === "starting";
+  const downSince = isDown
+    ? (remembered.primaryDownSince ?? facts.now.toISOString())
+    : isStarting
+      ? remembered.primaryDownSince
+      : undefined;
+  const context: Context = { facts, primary, isDown, decided: { ...decided, primaryDownSince: downSince } };
   return failover(context) ?? switchover(context) ?? converge(context);
 }
 
 interface Context {
   readonly facts: ClusterFacts;
   readonly primary: InstanceFacts;
+  /** It has failed or is gone, and is not being started just now. */
+  readonly isDown: boolean;
   readonly decided: ClusterDecision;
 }
 
@@ -115,13 +123,13 @@ function hibernate(facts: ClusterFacts, decided: ClusterDecision, primary: Insta
  * made sure that the old one stays down, then that it cannot come back; only then is the noted one the primary, and promoted.
  * Whatever is lost between two steps, nobody else is ever chosen beside one that may have been promoted.
  */
-function failover({ facts, primary, decided }: Context): ClusterDecision | undefined {
+function failover({ facts, primary, isDown, decided }: Context): ClusterDecision | undefined {
   const { primaryDownSince } = decided;
   const candidates = standbysOf(facts, primary).filter(isRunning);
   const { remembered } = facts;
   const isUnderWay = remembered.phase === phases.failingOver && remembered.currentPrimary === primary.name;
   if (!isUnderWay) {
-    if (primaryDownSince === undefined || candidates.length === 0) return undefined;
+    if (!isDown || primaryDownSince === undefined || candidates.length === 0) return undefined;
     if (facts.now.getTime() - Date.parse(primaryDownSince) < failoverAfterMs) return undefined;
   }
   const best = candidates.toSorted((a, b) => Number(lsnOf(b) - lsnOf(a)))[0];
