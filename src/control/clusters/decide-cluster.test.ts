@@ -392,6 +392,59 @@ test("hibernation stops the servers and keeps everything", () => {
   expect(decision.actions).toMatchObject([{ kind: "write-spec", spec: { wanted: "stopped" } }]);
 });
 
+test("a server whose process is gone gets one again, so that it can be stopped", () => {
+  const orphaned = { status: undefined, isProcessAlive: false, isServerAlive: true };
+  const asleep = cluster({}, { "cnpg.io/hibernation": "on" });
+  const moving = cluster({ instances: 2 });
+
+  const hibernation = decide(asleep, { instances: [instance(asleep, 1, orphaned)] });
+  const switchover = decide(moving, {
+    instances: [instance(moving, 1, orphaned), instance(moving, 2)],
+    status: { currentPrimary: "pg-1", targetPrimary: "pg-2", systemID: "7" },
+  });
+
+  expect(hibernation).toMatchObject({ phaseReason: "Stopping pg-1", afterMs: 1000 });
+  expect(hibernation.actions).toContainEqual({ kind: "spawn", name: "pg-1" });
+  expect(switchover.actions).toContainEqual({ kind: "spawn", name: "pg-1" });
+});
+
+test("a switchover to a standby that has ended meanwhile does not stop the primary", () => {
+  const view = cluster({ instances: 2 });
+  const status = { currentPrimary: "pg-1", targetPrimary: "pg-2", systemID: "7" };
+  const instances = [instance(view, 1), instance(view, 2, { status: failed, isServerAlive: false })];
+
+  const decision = decide(view, { instances, status });
+
+  expect(decision).toMatchObject({ actions: [], currentPrimary: "pg-1", targetPrimary: "pg-1" });
+  expect(decision.events).toMatchObject([{ reason: "SwitchoverFailed" }]);
+});
+
+test("a primary that was stopped for a switchover is not failed over from", () => {
+  const view = cluster({ instances: 2 });
+  const gone = { status: undefined, isProcessAlive: false, isServerAlive: false };
+  const stopped = instance(view, 1, { ...gone, shutDownAtLsn: parseLsn("0/5000028") });
+  const decision = decide(view, {
+    instances: [stopped, instance(view, 2)],
+    status: {
+      currentPrimary: "pg-1",
+      targetPrimary: "pg-2",
+      phase: phases.switchover,
+      systemID: "7",
+      tidemark: { primaryDownSince: "2026-11-21T11:59:15Z" },
+    },
+  });
+
+  expect(decision.phase).toBe(phases.switchover);
+  expect(decision.actions).toEqual([{ kind: "spawn", name: "pg-1" }]);
+});
+
+test("what is to become the primary and is gone is forgotten", () => {
+  const view = cluster();
+  const status = { currentPrimary: "pg-1", targetPrimary: "pg-2", systemID: "7" };
+
+  expect(decide(view, { instances: [instance(view, 1)], status }).targetPrimary).toBe("pg-1");
+});
+
 test("a store that goes away does not end the archiving that runs", () => {
   const view = cluster();
   const present = instance(view, 1);

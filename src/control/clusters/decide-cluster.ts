@@ -35,11 +35,9 @@ export function decideCluster(facts: ClusterFacts): ClusterDecision {
   };
   if (instances.length === 0) return begin(facts, base);
   const primary = primaryOf(facts);
-  const decided = {
-    ...base,
-    currentPrimary: primary.name,
-    targetPrimary: remembered.targetPrimary ?? primary.name,
-  };
+  // One that is gone cannot take over any more.
+  const target = instances.find(({ name }) => name === remembered.targetPrimary) ?? primary;
+  const decided = { ...base, currentPrimary: primary.name, targetPrimary: target.name };
   if (view.isHibernated) return hibernate(facts, decided, primary);
   // One that has never been up is being made; it has nothing that a standby could have.
   const wasUp = remembered.systemId !== undefined;
@@ -113,9 +111,16 @@ function primaryOf({ remembered, instances }: ClusterFacts): InstanceFacts {
 }
 
 function hibernate(facts: ClusterFacts, decided: ClusterDecision, primary: InstanceFacts): ClusterDecision {
-  const actions = facts.instances.flatMap((instance) => specActions(facts, instance, primary, "stopped"));
-  const isStill = facts.instances.every(({ isServerAlive }) => !isServerAlive);
-  return { ...decided, actions, phase: phases.hibernated, afterMs: isStill ? settledMs : busyMs };
+  const specs = facts.instances.flatMap((instance) => specActions(facts, instance, primary, "stopped"));
+  const alive = facts.instances.filter(({ isServerAlive }) => isServerAlive);
+  return {
+    ...decided,
+    // A server whose process is gone is stopped by nobody else.
+    actions: [...specs, ...spawnsOf(alive)],
+    phase: phases.hibernated,
+    phaseReason: alive.length === 0 ? undefined : `Stopping ${alive.map(({ name }) => name).join(", ")}`,
+    afterMs: alive.length === 0 ? settledMs : busyMs,
+  };
 }
 
 /**
@@ -127,6 +132,8 @@ function failover({ facts, primary, isDown, decided }: Context): ClusterDecision
   const { primaryDownSince } = decided;
   const candidates = standbysOf(facts, primary).filter(isRunning);
   const { remembered } = facts;
+  // Stopped on purpose: it goes on by itself when the other one does not take over.
+  if (remembered.phase === phases.switchover) return undefined;
   const isUnderWay = remembered.phase === phases.failingOver && remembered.currentPrimary === primary.name;
   if (!isUnderWay) {
     if (!isDown || primaryDownSince === undefined || candidates.length === 0) return undefined;
@@ -171,7 +178,17 @@ function switchover({ facts, primary, decided }: Context): ClusterDecision | und
     phaseReason: `Switching over to ${target.name}`,
   };
   if (primary.isServerAlive) {
-    return { ...moving, actions: specActions(facts, primary, primary, "stopped") };
+    // Not begun yet: nobody is to go without a primary for one that could not take over.
+    if (!isRunning(target) && primary.spec?.wanted === "running") {
+      return goBack(
+        moving,
+        primary,
+        `${target.name} does not run any more: ${primary.name} stays the primary`,
+      );
+    }
+    // A server whose process is gone is stopped by nobody else.
+    const actions = [...specActions(facts, primary, primary, "stopped"), ...spawnsOf([primary, target])];
+    return { ...moving, actions };
   }
   const hasAll = primary.shutDownAtLsn !== undefined && lsnOf(target) > primary.shutDownAtLsn;
   if (!isRunning(target) || !hasAll) return waitOrGoBack(facts, moving, primary, target);
@@ -195,18 +212,23 @@ function waitOrGoBack(
   target: InstanceFacts,
 ): ClusterDecision {
   const since = remembered.primaryDownSince ?? now.toISOString();
-  if (now.getTime() - Date.parse(since) < switchoverPatienceMs) return { ...moving, primaryDownSince: since };
+  if (now.getTime() - Date.parse(since) < switchoverPatienceMs) {
+    return { ...moving, primaryDownSince: since, actions: spawnsOf([primary, target]) };
+  }
+  return goBack(
+    moving,
+    primary,
+    `${target.name} has not replayed all WAL of ${primary.name}, which goes on as the primary`,
+  );
+}
+
+function goBack(moving: ClusterDecision, primary: InstanceFacts, message: string): ClusterDecision {
   return {
     ...moving,
+    phaseReason: message,
     targetPrimary: primary.name,
     primaryDownSince: undefined,
-    events: [
-      {
-        type: "Warning",
-        reason: "SwitchoverFailed",
-        message: `${target.name} has not replayed all WAL of ${primary.name}, which goes on as the primary`,
-      },
-    ],
+    events: [{ type: "Warning", reason: "SwitchoverFailed", message }],
   };
 }
 
@@ -215,7 +237,7 @@ function converge(context: Context): ClusterDecision {
   const { facts, primary, decided } = context;
   const { instances } = facts;
   const specs = instances.flatMap((instance) => specActions(facts, instance, primary, "running"));
-  const spawns = instances.filter(({ isProcessAlive }) => !isProcessAlive).map(({ name }) => spawn(name));
+  const spawns = spawnsOf(instances);
   const promotion: ClusterAction[] =
     isRunning(primary) && !isPrimaryServer(primary) && facts.remembered.currentPrimary === primary.name
       ? [{ kind: "ask", name: primary.name, request: { op: "promote" } }]
@@ -343,8 +365,11 @@ function lsnOf({ status }: InstanceFacts): bigint {
   return parseLsn(status?.postgres?.lsn ?? "0/0");
 }
 
-function spawn(name: string): ClusterAction {
-  return { kind: "spawn", name };
+/** Of those whose process is gone. */
+function spawnsOf(instances: readonly InstanceFacts[]): ClusterAction[] {
+  return instances
+    .filter(({ isProcessAlive }) => !isProcessAlive)
+    .map(({ name }) => ({ kind: "spawn", name }));
 }
 
 function normal(reason: string, message: string): ClusterEvent {
