@@ -239,6 +239,24 @@ test("the newest standby goes when there are too many", () => {
   expect(decision.actions).toEqual([{ kind: "remove", name: "pg-3", keepAside: false }]);
 });
 
+test("one too many that does not run goes first, and does not keep the others waiting", () => {
+  const view = cluster({ instances: 2 });
+  const broken = instance(view, 2, { status: failed, isProcessAlive: false, isServerAlive: false });
+  const decision = decide(view, { instances: [instance(view, 1), broken, instance(view, 3)] });
+
+  expect(decision.actions).toEqual([{ kind: "remove", name: "pg-2", keepAside: false }]);
+});
+
+test("another major in imageName is said not to be taken", () => {
+  const view = cluster({ imageName: "ghcr.io/cloudnative-pg/postgresql:18.1" });
+  const decision = decide(view, { instances: [instance(view, 1)] });
+
+  expect(decision).toMatchObject({ actions: [], phase: phases.healthy });
+  expect(decision.phaseReason).toBe(
+    "imageName wants PostgreSQL 18, and the data are of 17: a major upgrade is not done; dump it into a new cluster",
+  );
+});
+
 test("a primary that does not start is given half a minute", () => {
   const view = cluster({ instances: 2 });
   const instances = [instance(view, 1, { status: failed, isServerAlive: false }), instance(view, 2)];

@@ -10,6 +10,7 @@ import {
   type InstanceFacts,
 } from "./cluster-facts.ts";
 import { phases } from "./cluster-status.ts";
+import { majorOfImage } from "./server-parameters.ts";
 import { differs, wantedSpec, type InstanceRole, type WantedSpec } from "./instance-specs.ts";
 
 /** How long a primary may fail to start before a standby takes over. */
@@ -244,6 +245,11 @@ function converge(context: Context): ClusterDecision {
       : [];
   const actions = [...specs, ...spawns, ...promotion];
   const state = stateOf(context);
+  // Before anything is asked of the others: one too many that does not run may be what keeps them waiting.
+  const broken = standbysOf(facts, primary).findLast((instance) => !isRunning(instance));
+  if (instances.length > facts.view.instances && broken !== undefined && isRunning(primary)) {
+    return { ...decided, ...state, ...removal(broken) };
+  }
   if (actions.length > 0) return { ...decided, ...state, actions };
   if (!instances.every(isRunning)) return { ...decided, ...state };
   return (
@@ -251,15 +257,26 @@ function converge(context: Context): ClusterDecision {
     scale(context) ?? {
       ...decided,
       phase: phases.healthy,
-      phaseReason: problemsOf(facts),
+      phaseReason: problemsOf(context),
       afterMs: settledMs,
     }
   );
 }
 
-/** A store that has gone while the cluster runs: it goes on with what it was told, and says so. */
-function problemsOf({ archive }: ClusterFacts): string | undefined {
-  return archive.kind === "missing" ? archive.problems.join("; ") : undefined;
+/** What the manifest wants and cannot get: a store that has gone, another major. It goes on with what it has, and says so. */
+function problemsOf({ facts: { archive, view }, primary }: Context): string | undefined {
+  const { imageName } = view.spec;
+  const wanted = imageName === undefined ? undefined : majorOfImage(imageName);
+  const major = primary.spec?.major;
+  const problems = [
+    ...(archive.kind === "missing" ? archive.problems : []),
+    ...(wanted === undefined || major === undefined || wanted === major
+      ? []
+      : [
+          `imageName wants PostgreSQL ${wanted}, and the data are of ${major}: a major upgrade is not done; dump it into a new cluster`,
+        ]),
+  ];
+  return problems.length === 0 ? undefined : problems.join("; ");
 }
 
 function stateOf({ facts, primary }: Context): Pick<ClusterDecision, "phase" | "phaseReason"> {
@@ -294,11 +311,7 @@ function scale({ facts, primary, decided }: Context): ClusterDecision | undefine
   if (instances.length > view.instances) {
     const last = standbysOf(facts, primary).at(-1);
     if (last === undefined) return undefined;
-    return {
-      ...decided,
-      actions: [{ kind: "remove", name: last.name, keepAside: false }],
-      events: [normal("ScalingDown", `Removing instance ${last.name}`)],
-    };
+    return { ...decided, ...removal(last) };
   }
   const { spec } = primary;
   if (instances.length >= view.instances || spec === undefined) return undefined;
@@ -321,6 +334,13 @@ function scale({ facts, primary, decided }: Context): ClusterDecision | undefine
       },
     ],
     events: [normal("CreatingInstance", `Replica instance ${name}`)],
+  };
+}
+
+function removal({ name }: InstanceFacts): Pick<ClusterDecision, "actions" | "events"> {
+  return {
+    actions: [{ kind: "remove", name, keepAside: false }],
+    events: [normal("ScalingDown", `Removing instance ${name}`)],
   };
 }
 
