@@ -53,7 +53,7 @@ export class BackupDesk {
         job: job.id,
         server: instance,
       });
-      await jobs.write(this.#failed(job, interrupted(instance)));
+      await this.#settle(this.#failed(job, interrupted(instance)));
     }
   }
 

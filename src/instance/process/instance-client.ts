@@ -2,7 +2,7 @@ import { EngineError, isEngineError, systemErrorCode } from "../../common/errors
 import { askSocket } from "../../common/request-client.ts";
 import { instanceFolder } from "../instance-folder.ts";
 import { instanceStatusSchema, type InstanceRequest, type InstanceStatus } from "../instance-status.ts";
-import { readProcessState } from "./process-file.ts";
+import { instanceSocket, readProcessState } from "./process-file.ts";
 
 const defaultTimeoutMs = 10_000;
 
@@ -20,9 +20,8 @@ export async function askInstance(
 ): Promise<unknown> {
   const folder = instanceFolder(folderPath);
   const state = await readProcessState(folder);
-  if (state === undefined) throw unreachable(folder.root, "no process serves it", { isAbsent: true });
   return askSocket({
-    socketPath: state.socket,
+    socketPath: state?.socket ?? instanceSocket(folder),
     request,
     timeoutMs,
     unreachable: (reason, cause) =>

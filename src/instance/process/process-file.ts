@@ -1,4 +1,5 @@
 import { readFile, rm, writeFile, rename } from "node:fs/promises";
+import { join } from "node:path";
 import { z } from "zod";
 import { temporaryPathFor } from "../../common/durable-file.ts";
 import { fileError } from "../../common/errors.ts";
@@ -7,6 +8,11 @@ import type { InstanceFolder } from "../instance-folder.ts";
 /** `process.json`: which process serves an instance's folder, and where it listens. It stays when the process is killed. */
 const processStateSchema = z.object({ pid: z.number(), socket: z.string(), startedAt: z.string() });
 export type ProcessState = z.infer<typeof processStateSchema>;
+
+/** Where a process listens unless that path is too long for a socket: `process.json` says where it really is. */
+export function instanceSocket({ root }: InstanceFolder): string {
+  return join(root, "instance.sock");
+}
 
 /** Undefined when nobody serves the folder, or it cannot be read: whoever serves it writes it anew. */
 export async function readProcessState(folder: InstanceFolder): Promise<ProcessState | undefined> {

@@ -1,4 +1,5 @@
 import { readFile, stat } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test, vi } from "vitest";
 import { isAlive, sendSignal } from "../../postgres/server-process-tree.ts";
 import { majorsUnderTest } from "../../postgres/testing/majors-under-test.ts";
@@ -88,6 +89,30 @@ describe("the process of an instance", () => {
     expect((await instance.status()).pid).toBe(pid);
   });
 
+  test("is alone also when two begin in the same moment", async () => {
+    const stage = await instanceStage();
+    const instance = await stage.instance();
+
+    const started = await Promise.allSettled([instance.spawn(), instance.spawn(), instance.spawn()]);
+
+    expect(started.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected", "rejected"]);
+    expect((await instance.until(({ phase }) => phase === "running")).error).toBeUndefined();
+  });
+
+  test("holds up no smart stop with sessions of its own", async () => {
+    const stage = await instanceStage();
+    const instance = await stage.instance();
+    const { postgres } = await instance.up();
+    const startedMs = performance.now();
+
+    await instance.ask({ op: "stop", mode: "smart" });
+
+    expect(await isAlive(postgres?.pid ?? 0)).toBe(false);
+    expect(performance.now() - startedMs).toBeLessThan(20_000);
+    expect(await readFile(instance.folder.serverLog, "utf8")).toContain("received smart shutdown request");
+    expect(await readFile(instance.folder.serverLog, "utf8")).not.toContain("immediate");
+  });
+
   test("does not begin with a damaged specification, and goes on with the last good one", async () => {
     const stage = await instanceStage();
     const instance = await stage.instance();
@@ -155,5 +180,75 @@ describe("the process of an instance", () => {
     expect(refused.archivingError?.code).toBe("object-exists");
     expect(refused.phase).toBe("running");
     expect(archiving.archivingError).toBeUndefined();
+  });
+});
+
+describe("a bootstrap", () => {
+  test("whose process is killed again and again comes to its end", async () => {
+    const stage = await instanceStage();
+    const instance = await stage.instance();
+    for (let round = 0; round < 4; round++) {
+      await instance.spawn();
+      await sleep(250 * round);
+      await instance.kill();
+    }
+
+    const { phase } = await instance.up();
+
+    expect(phase).toBe("running");
+    expect(await instance.sql("SELECT current_database() AS name")).toEqual([{ name: "app" }]);
+  });
+
+  test("by recovery shows its plan, and where it ended, also to whoever asks much later", async () => {
+    const stage = await instanceStage();
+    const origin = await stage.instance();
+    await origin.up();
+    await origin.sql("CREATE TABLE t AS SELECT generate_series(1, 1000) AS id");
+    await origin.ask({ op: "backup", id: "b" });
+    await origin.until(({ backups }) => backups[0]?.state === "completed");
+    const { archive } = origin.spec;
+    if (archive === undefined) throw new Error("there is no archive");
+    const recovery = {
+      kind: "recovery",
+      server: "pg",
+      repositories: archive.repositories,
+      backup: "auto",
+      timeline: "latest",
+      target: { kind: "time", time: "2001-01-01 00:00:00.000000+00:00", inclusive: true },
+      tablespaces: {},
+    } as const;
+    const copy = await stage.instance({
+      name: "pg-2",
+      bootstrap: recovery,
+      archive: { ...archive, server: "copy" },
+    });
+
+    await copy.spawn();
+    const refused = await copy.until(({ phase }) => phase === "failed");
+    await copy.respecify({ bootstrap: { ...recovery, target: { kind: "latest" } } });
+    await copy.until(({ phase }) => phase === "running");
+    await copy.kill();
+    const running = await copy.up();
+
+    expect(refused).toMatchObject({ bootstrapped: false, error: { code: "target-unreachable" } });
+    const pauseMs = Date.parse(refused.retryAt ?? "") - Date.now();
+    expect(pauseMs).toBeLessThan(60_000);
+    expect(pauseMs).toBeGreaterThan(30_000);
+    expect(running.recovery).toMatchObject({
+      plan: expect.arrayContaining([expect.any(String)]) as string[],
+      backupId: expect.stringMatching(/^\d{8}T\d{6}$/) as string,
+      stopReason: "end of WAL",
+    });
+    expect(running.postgres).toMatchObject({ role: "primary", timeline: 2 });
+    expect(await copy.sql("SELECT count(*)::int AS n FROM t")).toEqual([{ n: 1000 }]);
+    await copy.sql("INSERT INTO t VALUES (0)");
+    await copy.sql("SELECT pg_switch_wal()");
+    const archived = await copy.until(({ archiving }) => archiving?.lastArchived !== undefined);
+    expect(archived.archiving?.repositories).toMatchObject([{ server: "copy", state: "ok" }]);
+    await copy.ask({ op: "backup", id: "b" });
+    await copy.until(({ backups }) => backups[0]?.state === "completed");
+    await copy.sql("INSERT INTO t VALUES (-1)");
+    await copy.ask({ op: "stop", mode: "fast" });
+    expect(await stage.restored("SELECT count(*)::int AS n FROM t", "copy")).toEqual([{ n: 1002 }]);
   });
 });

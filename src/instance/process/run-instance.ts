@@ -1,7 +1,6 @@
-import { join } from "node:path";
 import type { BackupResult } from "../../backup/create-backup.ts";
 import type { Clock } from "../../common/clock.ts";
-import { EngineError } from "../../common/errors.ts";
+import { describeError, EngineError } from "../../common/errors.ts";
 import type { Log } from "../../common/log.ts";
 import { listenForRequests } from "../../common/request-socket.ts";
 import { readBootstrapReport } from "../bootstrap/bootstrap-report.ts";
@@ -14,7 +13,7 @@ import { BackupJobs } from "./backup-jobs.ts";
 import { PrimarySlot } from "./follow-primary.ts";
 import { lockFolder } from "./folder-lock.ts";
 import { parseInstanceRequest } from "./instance-request.ts";
-import { removeProcessState, writeProcessState } from "./process-file.ts";
+import { instanceSocket, removeProcessState, writeProcessState } from "./process-file.ts";
 import { ServerActions } from "./server-actions.ts";
 import { readInstanceSpec } from "./spec-file.ts";
 import { Supervisor } from "./supervisor.ts";
@@ -114,11 +113,16 @@ export async function runInstance(options: RunInstanceOptions): Promise<void> {
   }
 
   await using socket = await listenForRequests({
-    path: join(folder.root, "instance.sock"),
+    path: instanceSocket(folder),
     answer: async (request) => answer(parseInstanceRequest(request)),
     graceMs: lastAnswersMs,
   });
-  await writeProcessState(folder, { pid: process.pid, socket: socket.path, startedAt });
+  await writeProcessState(folder, { pid: process.pid, socket: socket.path, startedAt }).catch(
+    (error: unknown) => {
+      // A full disk must not keep the agent from archiving, which is what empties it.
+      log.warn("could not write how to reach this process", { error: describeError(error) });
+    },
+  );
   log.info("serving", { path: folder.root, version: spec.version });
   const leave = () => {
     supervisor.leave();

@@ -29,7 +29,7 @@ export interface InstanceStage {
   /** Makes the folder of an instance with this specification; sockets and archive are filled in where they are left out. */
   instance(change?: Partial<InstanceSpec>): Promise<TestInstance>;
   /** Restores the newest state of the archive, and gives the rows of a query there. */
-  restored<Row extends object>(sql: string): Promise<Row[]>;
+  restored<Row extends object>(sql: string, server?: string): Promise<Row[]>;
 }
 
 export interface TestInstance {
@@ -77,9 +77,9 @@ export async function instanceStage(): Promise<InstanceStage> {
       instances.push(instanceFolder(root));
       return testInstance(folder, instanceFolder(root), spec);
     },
-    restored: async <Row extends object>(sql: string) => {
+    restored: async <Row extends object>(sql: string, name = "pg") => {
       const directory = join(await folder.make(`restored-${++restores}`), "data");
-      const where = ["--repo", store, "--server", "pg"];
+      const where = ["--repo", store, "--server", name];
       const [node = "", ...words] = program;
       const { code, stderr } = await runProgram(
         node,
