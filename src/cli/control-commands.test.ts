@@ -368,3 +368,23 @@ test("events are shown as kubectl shows them, and go on with -w", async () => {
   expect(await once(child, "exit")).toEqual([0, null]);
   expect(output().match(/Early/g)?.length).toBe(1);
 });
+
+describe("restore", () => {
+  test("makes new clusters only: one that is there would be changed, and nothing restored", async () => {
+    const other = cluster.replaceAll("name: pg", "name: other");
+    const { run, store } = await applied(secret, objectStore, cluster, other);
+    const before = store.require({ ...pg, name: "other" }).metadata.resourceVersion;
+
+    const words = ["restore", "pg", "-n", "prod", "--to", "latest", "--as", "other", "--yes"];
+    const { code, stdout, stderr } = await run(words);
+
+    expect({ code, stdout, stderr }).toEqual({
+      code: 2,
+      stdout: "",
+      stderr:
+        'tidemark: --as is "other", and there is a Cluster prod/other already\n' +
+        "hint: A restore makes a new cluster: give it a name that none has.\n",
+    });
+    expect(store.require({ ...pg, name: "other" }).metadata.resourceVersion).toBe(before);
+  });
+});

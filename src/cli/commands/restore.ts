@@ -1,13 +1,15 @@
 import { stringify } from "yaml";
 import { z } from "zod";
-import { EngineError } from "../../common/errors.ts";
+import { EngineError, isEngineError } from "../../common/errors.ts";
 import { phases } from "../../control/clusters/cluster-status.ts";
 import type { SocketOptions } from "../../control/state-directory.ts";
 import { describePlan } from "../../restore/plan-text.ts";
 import type { RestorePlanSummary } from "../../restore/plan-summary.ts";
+import type { ManifestText } from "../../manifest/manifest-object.ts";
+import { formatFinding } from "../apply-output.ts";
 import { confirm } from "../confirm.ts";
 import { connectFor, type ControlClient } from "../control-client.ts";
-import { applyTexts } from "../control/apply-texts.ts";
+import { applyTexts, requireAccepted, sendTexts } from "../control/apply-texts.ts";
 import { clusterPath, readCluster, watchCluster } from "../control/cluster-resource.ts";
 import { parseClusterTarget } from "../control/cluster-target.ts";
 import { restoredCluster } from "../control/restored-cluster.ts";
@@ -43,7 +45,9 @@ export async function run(
   const namespace = options.namespace ?? "default";
   const client = await connectFor(options);
   const origin = await readCluster(client, namespace, cluster, signal);
-  const body = { target, timeline: parseTimeline(options.timeline), backup: options.backup ?? "auto" };
+  await requireNoCluster(client, namespace, options.as, signal);
+  const timeline = parseTimeline(options.timeline);
+  const body = { target, timeline, backup: options.backup ?? "auto" };
   const answer = await client.request(`${clusterPath(namespace, cluster)}/recovery-plan`, {
     method: "POST",
     body,
@@ -60,15 +64,56 @@ export async function run(
   const manifest = restoredCluster(origin, options.as, target, {
     ...source,
     backupId: plan.backup.id,
+    isBackupGiven: options.backup !== undefined,
+    timeline,
     major: plan.backup.postgresMajor,
   });
   // kubectl reads YAML 1.1, where a plain `on` is no text.
   const text = stringify(manifest, { version: "1.1", lineWidth: 0 });
   process.stdout.write(options.dryRun === true ? text : `\n${text}\n`);
-  if (options.dryRun === true) return;
+  const texts = [{ path: "-", text }];
+  if (options.dryRun === true) {
+    await requireAcceptable(client, texts, namespace, signal);
+    return;
+  }
   await confirm(`Make Cluster ${namespace}/${options.as} of it?`, options, signal);
-  await applyTexts(client, [{ path: "-", text }], { namespace, signal });
+  // Somebody may have made one while the question stood.
+  await requireNoCluster(client, namespace, options.as, signal);
+  await applyTexts(client, texts, { namespace, signal });
   if (options.wait) await waitUntilHealthy(client, namespace, options.as, signal);
+}
+
+/**
+ * Applied to a cluster that is there, the manifest would change its instances and parameters, and restore nothing, since a
+ * cluster is bootstrapped once.
+ */
+async function requireNoCluster(
+  client: ControlClient,
+  namespace: string,
+  name: string,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await readCluster(client, namespace, name, signal);
+  } catch (error) {
+    if (isEngineError(error, "resource-missing")) return;
+    throw error;
+  }
+  throw new EngineError("usage", `--as is "${name}", and there is a Cluster ${namespace}/${name} already`, {
+    hint: "A restore makes a new cluster: give it a name that none has.",
+  });
+}
+
+/** What would be said of the manifest, and whether it would be refused. */
+async function requireAcceptable(
+  client: ControlClient,
+  texts: readonly ManifestText[],
+  namespace: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const result = await sendTexts(client, texts, { namespace, dryRun: true, signal });
+  for (const finding of result.findings) process.stderr.write(formatFinding(finding));
+  requireAccepted(result);
 }
 
 async function waitUntilHealthy(

@@ -47,12 +47,12 @@ function parseTime(text: string): ReturnType<typeof parseTargetTime> {
   }
 }
 
-/** As `recoveryTarget` of a manifest has it; undefined for the end of the archive. */
-export function targetFields(target: WantedTarget): Record<string, unknown> | undefined {
+/** As `recoveryTarget` of a manifest has it; empty for the end of the archive. */
+export function targetFields(target: WantedTarget): Record<string, unknown> {
   const exclusive = "inclusive" in target && !target.inclusive ? { exclusive: true } : {};
   switch (target.kind) {
     case "latest":
-      return undefined;
+      return {};
     case "immediate":
       return { targetImmediate: true };
     case "time":

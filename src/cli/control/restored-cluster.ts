@@ -8,6 +8,9 @@ export interface RestoredFrom {
   readonly objectStore: string | null;
   readonly serverName: string;
   readonly backupId: string;
+  /** Whether the backup was asked for: another one must not be taken then. */
+  readonly isBackupGiven: boolean;
+  readonly timeline: "latest" | number;
   readonly major: number;
 }
 
@@ -22,13 +25,15 @@ export function restoredCluster(
   from: RestoredFrom,
 ): Record<string, unknown> {
   const { spec, metadata } = origin;
-  const fields = targetFields(target);
   // CloudNativePG needs the backup's ID for targets from which it cannot find one.
-  const needsBackup = target.kind === "xid" || target.kind === "name" || target.kind === "immediate";
-  const recoveryTarget =
-    fields === undefined
-      ? {}
-      : { recoveryTarget: { ...fields, ...(needsBackup ? { backupID: from.backupId } : {}) } };
+  const needsBackup =
+    from.isBackupGiven || target.kind === "xid" || target.kind === "name" || target.kind === "immediate";
+  const fields = {
+    ...targetFields(target),
+    ...(needsBackup ? { backupID: from.backupId } : {}),
+    ...(from.timeline === "latest" ? {} : { targetTLI: String(from.timeline) }),
+  };
+  const recoveryTarget = Object.keys(fields).length === 0 ? {} : { recoveryTarget: fields };
   const inTree = spec.backup?.barmanObjectStore;
   const isInTree = from.objectStore === null;
   const source = isInTree
