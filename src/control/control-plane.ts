@@ -176,13 +176,13 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 }
 
 async function stopAll(instances: LocalInstances): Promise<readonly InstanceFailure[]> {
-  const all = instances.clusters().flatMap((cluster) => instances.of(cluster));
+  const all = instances
+    .clusters()
+    .flatMap((cluster) => instances.of(cluster).map(({ name }) => ({ cluster, name })));
   const failures = await Promise.all(
-    all.map(async (instance) => {
-      const { name, status } = instance;
-      if (status === undefined) return undefined;
+    all.map(async ({ cluster, name }) => {
       try {
-        await instance.ask({ op: "stop", mode: "fast" }, { timeoutMs: stopTimeoutMs });
+        await instances.stop(cluster, name, stopTimeoutMs);
         return undefined;
       } catch (error) {
         return { instance: name, error: describeError(error) };

@@ -135,9 +135,14 @@ async function applyAll(
 /** Ends every instance as `pg_ctl stop -m fast` does, all at once. */
 async function stopInstances(plane: ControlPlane, leave: boolean): Promise<void> {
   const { instances } = plane;
-  const all = instances.clusters().flatMap((cluster) => instances.of(cluster));
-  const running = all.filter(({ status }) => status !== undefined).length;
-  if (running === 0) return;
+  const all = await Promise.all(instances.clusters().map(async (cluster) => instances.facts(cluster)));
+  const alive = all.flat().filter(({ isProcessAlive, isServerAlive }) => isProcessAlive || isServerAlive);
+  const running = alive.length;
+  // None that lives now; one may be about to be made.
+  if (running === 0) {
+    if (!leave) await plane.stopInstances();
+    return;
+  }
   if (leave) {
     process.stdout.write(
       `${plural(running, "instance")} left running and archiving; tidemark up takes them up again.\n`,

@@ -55,6 +55,9 @@ interface Known {
 export class LocalInstances implements ClusterInstances {
   readonly #options: LocalInstancesOptions;
   readonly #known = new Map<string, Known>();
+  /** Ports that were given away, by folder: until its specification is written nothing else says whose they are. */
+  readonly #given = new Map<string, number>();
+  #choosing: Promise<unknown> = Promise.resolve();
 
   constructor(options: LocalInstancesOptions) {
     this.#options = options;
@@ -66,8 +69,11 @@ export class LocalInstances implements ClusterInstances {
     for (const namespace of await namesIn(root)) {
       for (const name of await namesIn(join(root, namespace))) {
         const cluster: ResourceKey = { kind: "Cluster", namespace, name };
-        for (const instance of await namesIn(this.#folders(cluster).instances))
-          this.#remember(cluster, instance);
+        const { instances } = this.#folders(cluster);
+        for (const instance of await namesIn(instances)) {
+          // Killed, or out of space, before its specification was written: it is made again under the same name.
+          if (await hasInstance(join(instances, instance))) this.#remember(cluster, instance);
+        }
       }
     }
     await this.#pollAll();
@@ -115,13 +121,25 @@ export class LocalInstances implements ClusterInstances {
     );
   }
 
-  /** Where a new instance is to be reached. */
+  /** Where a new instance is to be reached. One after the other: clusters that come up at the same time must not get the same port. */
   async place(cluster: ResourceKey, name: string): Promise<InstancePlace> {
+    const folder = join(this.#folders(cluster).instances, name);
+    const turn = this.#choosing.then(async () => this.#choosePlace(name, folder));
+    this.#choosing = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #choosePlace(name: string, folder: string): Promise<InstancePlace> {
+    const others = [...this.#known.keys()].filter((other) => other !== folder);
+    // A damaged specification is its own cluster's trouble.
     const specs = await Promise.all(
-      [...this.#known.values()].map(async ({ folder }) => this.#readSpec(folder)),
+      others.map(async (other) => this.#readSpec(other).catch(() => undefined)),
     );
     const taken = new Set(specs.flatMap((spec) => (spec === undefined ? [] : [spec.port])));
-    return choosePlace(name, join(this.#folders(cluster).instances, name), taken);
+    for (const [other, port] of this.#given) if (other !== folder) taken.add(port);
+    const place = await choosePlace(name, folder, taken);
+    this.#given.set(folder, place.port);
+    return place;
   }
 
   /** Makes the folder if need be. A living process is told. */
@@ -164,6 +182,24 @@ export class LocalInstances implements ClusterInstances {
     known.starting = start();
   }
 
+  /**
+   * Ends process and server of an instance, as `pg_ctl stop -m fast` does. One that is just being started is waited for, and a
+   * server whose process is gone gets another, which stops it. Throws what asking throws.
+   */
+  async stop(cluster: ResourceKey, name: string, timeoutMs: number): Promise<void> {
+    const known = this.#find(cluster, name);
+    if (known === undefined) return;
+    await known.starting;
+    await this.#pollOne(known);
+    const processes = await findProcesses(known.folder);
+    if (known.status === undefined && processes.instance === undefined) {
+      if (processes.server === undefined) return;
+      this.spawn(cluster, name);
+      await known.starting;
+    }
+    await this.#ask(known, { op: "stop", mode: "fast" }, timeoutMs);
+  }
+
   /** Ends process and server of an instance at once, whatever they are doing; resolves when both are gone. */
   async kill(cluster: ResourceKey, name: string): Promise<void> {
     const known = this.#find(cluster, name);
@@ -194,6 +230,7 @@ export class LocalInstances implements ClusterInstances {
       await rm(known.folder, { recursive: true, force: true });
     }
     this.#known.delete(known.folder);
+    this.#given.delete(known.folder);
   }
 
   /** Removes what is left of a cluster without instances, but for what was put aside. */
@@ -306,6 +343,11 @@ async function shutDownAt(dataDirectory: string): Promise<Lsn | undefined> {
     // None there yet, or a damaged one: then nobody can tell.
     return undefined;
   }
+}
+
+async function hasInstance(folder: string): Promise<boolean> {
+  const names = await namesIn(folder);
+  return names.includes("instance.json") || names.includes("data");
 }
 
 async function namesIn(folder: string): Promise<readonly string[]> {
