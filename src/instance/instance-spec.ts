@@ -4,8 +4,9 @@ import { repositorySettings } from "../repository/repository-settings.ts";
 
 /**
  * What one PostgreSQL instance is to be: the file `instance.json` in the instance's own folder. Whoever owns the instance
- * (the control plane) replaces it, and asks the instance's process to read it again. It holds no secret: credentials and
- * passwords are in files of their own, which it names.
+ * (the control plane) replaces it, and asks the instance's process to read it again. Credentials are in files of their own,
+ * which it names. The statements of a bootstrap may hold passwords: the file is for its owner alone (mode 0600), and is
+ * replaced by one without them as soon as they have been run.
  */
 
 const application = z.strictObject({ database: z.string(), owner: z.string() });

@@ -476,3 +476,29 @@ test("a store that goes away does not end the archiving that runs", () => {
   expect(decision.actions).toEqual([]);
   expect(decision).toMatchObject({ phase: phases.healthy, phaseReason: 'ObjectStore "s3" is not there' });
 });
+
+test("an instance that is made forgets the statements of its bootstrap, which may hold passwords, and not before", () => {
+  const view = cluster();
+  const spec = specOf(view, 1, { kind: "primary" });
+  const withSecret: InstanceSpec = {
+    ...spec,
+    bootstrap: {
+      ...bootstrap,
+      arguments: [],
+      postInitSql: ["SELECT 'secret'"],
+      postInitTemplateSql: [],
+      postInitApplicationSql: [],
+    },
+  };
+  const specsFor = (status: InstanceStatus) =>
+    decide(view, {
+      status: { currentPrimary: "pg-1", targetPrimary: "pg-1" },
+      instances: [instance(view, 1, { spec: withSecret, status })],
+    }).actions.filter(({ kind }) => kind === "write-spec");
+
+  const before = specsFor({ ...running("primary"), phase: "bootstrapping", bootstrapped: false });
+  const after = specsFor({ ...running("primary"), bootstrapped: true });
+
+  expect(before).toEqual([]);
+  expect(after).toMatchObject([{ spec: { bootstrap: spec.bootstrap }, version: 2 }]);
+});

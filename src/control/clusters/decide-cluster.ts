@@ -11,7 +11,13 @@ import {
 } from "./cluster-facts.ts";
 import { phases } from "./cluster-status.ts";
 import { majorOfImage } from "./server-parameters.ts";
-import { differs, wantedSpec, type InstanceRole, type WantedSpec } from "./instance-specs.ts";
+import {
+  differs,
+  wantedSpec,
+  withoutStatements,
+  type InstanceRole,
+  type WantedSpec,
+} from "./instance-specs.ts";
 
 /** How long a primary may fail to start before a standby takes over. */
 const failoverAfterMs = 30_000;
@@ -357,7 +363,8 @@ function specActions(
   const next: WantedSpec = wantedSpec(view, {
     place: present,
     role: roleOf(instance, primary) ?? present.role,
-    bootstrap: present.bootstrap,
+    bootstrap:
+      instance.status?.bootstrapped === true ? withoutStatements(present.bootstrap) : present.bootstrap,
     major: present.major,
     binDirectory: present.binDirectory,
     archive: archive.kind === "ok" ? archive.value : undefined,

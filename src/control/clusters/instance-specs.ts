@@ -76,11 +76,28 @@ function archiveSpec(
   };
 }
 
-/** Whether an instance has to be told: everything counts but the way it once came to be, which cannot be changed any more. */
+/**
+ * The way that an instance came to be, once it has: statements that have been run are never run again, and those that come
+ * from Secrets must not stay behind in a file.
+ */
+export function withoutStatements(bootstrap: InstanceBootstrap): InstanceBootstrap {
+  return bootstrap.kind === "initdb"
+    ? { ...bootstrap, postInitSql: [], postInitTemplateSql: [], postInitApplicationSql: [] }
+    : bootstrap;
+}
+
+/**
+ * Whether an instance has to be told: everything counts but the way it once came to be, which cannot be changed any more;
+ * of that only statements that are to be forgotten.
+ */
 export function differs(wanted: WantedSpec, present: InstanceSpec): boolean {
-  const { version: _version, bootstrap: _made, ...rest } = present;
-  const { bootstrap: _given, ...want } = wanted;
-  return canonical(rest) !== canonical(want);
+  const { version: _version, bootstrap: made, ...rest } = present;
+  const { bootstrap: given, ...want } = wanted;
+  return canonical(rest) !== canonical(want) || (!hasStatements(given) && hasStatements(made));
+}
+
+function hasStatements(bootstrap: InstanceBootstrap): boolean {
+  return canonical(bootstrap) !== canonical(withoutStatements(bootstrap));
 }
 
 /** The same text for the same values, whatever the order of their fields. */
