@@ -112,9 +112,14 @@ export async function runInstance(options: RunInstanceOptions): Promise<void> {
     }
   }
 
+  // Whoever has an answer finds the process by its file as well, to end it for instance.
+  const announced = Promise.withResolvers<void>();
   await using socket = await listenForRequests({
     path: instanceSocket(folder),
-    answer: async (request) => answer(parseInstanceRequest(request)),
+    answer: async (request) => {
+      await announced.promise;
+      return answer(parseInstanceRequest(request));
+    },
     graceMs: lastAnswersMs,
   });
   await writeProcessState(folder, { pid: process.pid, socket: socket.path, startedAt }).catch(
@@ -123,6 +128,7 @@ export async function runInstance(options: RunInstanceOptions): Promise<void> {
       log.warn("could not write how to reach this process", { error: describeError(error) });
     },
   );
+  announced.resolve();
   log.info("serving", { path: folder.root, version: spec.version });
   const leave = () => {
     supervisor.leave();
