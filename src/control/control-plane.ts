@@ -153,6 +153,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     log,
     signal,
   });
+  // Deleted while nobody looked: nothing else would ever look at them again.
+  for (const cluster of instances.clusters()) look("Cluster", cluster);
   const running = Promise.all([reconcilers.ended, works.run(signal), instances.poll(signal)]);
   const end = async (): Promise<void> => {
     stop.abort();

@@ -5,6 +5,8 @@ import type { ResourceKey } from "../resources/resource.ts";
 export interface ClusterFolders {
   /** `<state>/clusters/<namespace>/<cluster>`. */
   readonly root: string;
+  /** The uid of the Cluster that everything here is of. */
+  readonly owner: string;
   /** One folder for each instance. */
   readonly instances: string;
   /** Credentials and certificates of its stores, of mode 0600. */
@@ -17,6 +19,7 @@ export function clusterFolders(stateDirectory: string, { namespace, name }: Reso
   const root = join(clustersRoot(stateDirectory), namespace, name);
   return {
     root,
+    owner: join(root, "owner"),
     instances: join(root, "instances"),
     stores: join(root, "stores"),
     aside: join(root, "aside"),

@@ -40,6 +40,8 @@ export interface ClusterReconcilerOptions {
 export class ClusterReconciler implements Reconciler {
   readonly kind = "Cluster";
   readonly #options: ClusterReconcilerOptions;
+  /** Clusters that were there since this process has begun, and the uids whose folders they have. */
+  readonly #owners = new Map<string, string>();
 
   constructor(options: ClusterReconcilerOptions) {
     this.#options = options;
@@ -64,6 +66,7 @@ export class ClusterReconciler implements Reconciler {
       store.setStatus(key, invalid, { ifUid: resource.metadata.uid });
       return "never";
     }
+    await this.#takeFolder(resource);
     const facts = await this.#gather(view, remembered);
     const decision = decideCluster(facts);
     this.#announce(resource, remembered, decision);
@@ -211,14 +214,50 @@ export class ClusterReconciler implements Reconciler {
     }
   }
 
-  /** The Cluster is gone: so are its instances. What it archived stays. */
+  /**
+   * Makes sure that the instances are this Cluster's own. Those of an earlier one of the same name, which was deleted and made
+   * again faster than anybody looked, or is in no database any more, hold other data: they are put aside first. The folder is
+   * the new one's only when that is done.
+   */
+  async #takeFolder(resource: Resource): Promise<void> {
+    const { instances, store } = this.#options;
+    const key = keyOf(resource);
+    const { uid } = resource.metadata;
+    if (this.#owners.get(formatKey(key)) === uid) return;
+    const owner = await instances.owner(key);
+    if (owner !== undefined && owner !== uid) {
+      const names = instances.of(key).map(({ name }) => name);
+      for (const name of names) await instances.remove(key, name, true);
+      await instances.forget(key);
+      if (names.length > 0) {
+        store.recordEvent({
+          about: resource,
+          type: "Warning",
+          reason: "PutAside",
+          message: `${names.join(", ")} of an earlier Cluster of this name put aside, with all data`,
+        });
+      }
+    }
+    if (owner !== uid) await instances.own(key, uid);
+    this.#owners.set(formatKey(key), uid);
+  }
+
+  /**
+   * The Cluster is gone: so are its instances. What it archived stays. Of one that we have never seen it cannot be told whether
+   * it was deleted or its database lost: its instances end, and their data are put aside.
+   */
   async #removeAll(key: ResourceKey): Promise<Again> {
     const { instances, log } = this.#options;
     const present = instances.of(key);
-    for (const { name } of present) await instances.remove(key, name, false);
-    if (present.length > 0)
+    const keepAside = !this.#owners.has(formatKey(key));
+    for (const { name } of present) await instances.remove(key, name, keepAside);
+    if (present.length > 0 && keepAside) {
+      log.warn("put aside the instances of a cluster that is not there", { cluster: formatKey(key) });
+    } else if (present.length > 0) {
       log.info("removed the instances of a deleted cluster", { cluster: formatKey(key) });
+    }
     await instances.forget(key);
+    this.#owners.delete(formatKey(key));
     return "never";
   }
 }

@@ -233,10 +233,27 @@ export class LocalInstances implements ClusterInstances {
     this.#given.delete(known.folder);
   }
 
+  /** The uid of the Cluster that the instances are of; undefined where nobody has said so yet. */
+  async owner(cluster: ResourceKey): Promise<string | undefined> {
+    try {
+      return (await readFile(this.#folders(cluster).owner, "utf8")).trim();
+    } catch (error) {
+      if (systemErrorCode(error) === "ENOENT") return undefined;
+      throw error;
+    }
+  }
+
+  /** Says durably that whatever there is, and is made from now on, is of the Cluster with this uid. */
+  async own(cluster: ResourceKey, uid: string): Promise<void> {
+    const { root, owner } = this.#folders(cluster);
+    await mkdir(root, { recursive: true, mode: 0o700 });
+    await writeDurableFile(owner, `${uid}\n`, 0o600);
+  }
+
   /** Removes what is left of a cluster without instances, but for what was put aside. */
   async forget(cluster: ResourceKey): Promise<void> {
-    const { root, instances, stores } = this.#folders(cluster);
-    for (const folder of [instances, stores]) await rm(folder, { recursive: true, force: true });
+    const { root, instances, stores, owner } = this.#folders(cluster);
+    for (const item of [instances, stores, owner]) await rm(item, { recursive: true, force: true });
     await rmdir(root).catch((error: unknown) => {
       if (!["ENOENT", "ENOTEMPTY"].includes(systemErrorCode(error) ?? "")) throw error;
     });
