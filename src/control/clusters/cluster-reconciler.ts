@@ -24,6 +24,7 @@ import { wantedSpec, type OpenableArchive } from "./instance-specs.ts";
 import type { LocalInstances } from "./local-instances.ts";
 import { writeStoreFiles } from "./store-files.ts";
 import { resolveStore, type Resolution } from "./store-resolution.ts";
+import { forgetGoneStandbys } from "./standby-slots.ts";
 import { ensureTablespaces } from "./tablespaces.ts";
 
 export interface ClusterReconcilerOptions {
@@ -42,6 +43,8 @@ export class ClusterReconciler implements Reconciler {
   readonly #options: ClusterReconcilerOptions;
   /** Clusters that were there since this process has begun, and the uids whose folders they have. */
   readonly #owners = new Map<string, string>();
+  /** Instances of each cluster when its primary last knew of no others. */
+  readonly #followed = new Map<string, string>();
 
   constructor(options: ClusterReconcilerOptions) {
     this.#options = options;
@@ -74,6 +77,7 @@ export class ClusterReconciler implements Reconciler {
     const applicationSecret = await this.#giveAccess(view, remembered, facts.instances, decision);
     const instances =
       decision.actions.length === 0 ? facts.instances : await this.#options.instances.facts(key);
+    await this.#forgetStandbys(view, instances, decision);
     const status = clusterStatus({
       view,
       remembered,
@@ -214,6 +218,27 @@ export class ClusterReconciler implements Reconciler {
     }
   }
 
+  /** The primary keeps WAL for its standbys only. That waits, and nothing waits for it. */
+  async #forgetStandbys(
+    { key, name }: ClusterView,
+    instances: readonly InstanceFacts[],
+    { currentPrimary }: ClusterDecision,
+  ): Promise<void> {
+    const primary = instances.find((instance) => instance.name === currentPrimary);
+    if (primary?.spec === undefined || !isRunning(primary) || !isPrimaryServer(primary)) return;
+    const present = instances.map((instance) => instance.name);
+    const mark = JSON.stringify([currentPrimary, primary.status?.postgres?.startedAt, present]);
+    if (this.#followed.get(formatKey(key)) === mark) return;
+    try {
+      if (await forgetGoneStandbys(name, present, primary.spec)) this.#followed.set(formatKey(key), mark);
+    } catch (error) {
+      this.#options.log.warn("could not let the primary forget standbys that are gone", {
+        cluster: formatKey(key),
+        error: describeError(error),
+      });
+    }
+  }
+
   /**
    * Makes sure that the instances are this Cluster's own. Those of an earlier one of the same name, which was deleted and made
    * again faster than anybody looked, or is in no database any more, hold other data: they are put aside first. The folder is
@@ -258,6 +283,7 @@ export class ClusterReconciler implements Reconciler {
     }
     await instances.forget(key);
     this.#owners.delete(formatKey(key));
+    this.#followed.delete(formatKey(key));
     return "never";
   }
 }
