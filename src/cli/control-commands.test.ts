@@ -388,3 +388,21 @@ describe("restore", () => {
     expect(store.require({ ...pg, name: "other" }).metadata.resourceVersion).toBe(before);
   });
 });
+
+describe("backup", () => {
+  test("says that a Backup is kept when the control plane ends while it is waited for", async () => {
+    const { run, store, server } = await applied(secret, objectStore, cluster);
+
+    const running = run(["backup", "pg", "-n", "prod", "--backup-name", "one"]);
+    await until(() => store.get({ kind: "Backup", namespace: "prod", name: "one" }) !== undefined);
+    await sleep(500);
+    await server[Symbol.asyncDispose]();
+    const { code, stderr } = await running;
+
+    expect(code).toBe(53);
+    expect(stderr).toContain('could not wait any longer for Backup "one": could not reach the control plane');
+    expect(stderr).toContain(
+      "hint: It was asked for and is not forgotten: start the control plane with tidemark up, and tidemark get backup one -n prod shows what became of it.",
+    );
+  });
+});

@@ -5,6 +5,7 @@ import { barmanPlugin } from "../../manifest/lint/cluster-stores.ts";
 import type { SocketOptions } from "../../control/state-directory.ts";
 import { connectFor, type ControlClient } from "../control-client.ts";
 import { readCluster, type ClusterObject } from "../control/cluster-resource.ts";
+import { waitingFailed, watchObject } from "../control/watch-object.ts";
 import { formatFacts, formatJson, parseOutputFormat } from "../output.ts";
 import { createProgressReporter } from "../progress.ts";
 
@@ -35,8 +36,6 @@ const backupSchema = z.object({
 });
 type BackupObject = z.infer<typeof backupSchema>;
 
-const watchLine = z.object({ type: z.string(), object: z.unknown() });
-
 /** `tidemark backup`: makes a Backup by the way that the cluster has, and waits for its end. */
 export async function run(cluster: string, options: BackupOptions, signal: AbortSignal): Promise<void> {
   const format = parseOutputFormat(options.output ?? "text");
@@ -46,7 +45,7 @@ export async function run(cluster: string, options: BackupOptions, signal: Abort
   const path = `/apis/postgresql.cnpg.io/v1/namespaces/${encodeURIComponent(namespace)}/backups`;
   const made = backupSchema.parse(await client.request(path, { method: "POST", body: manifest, signal }));
   if (format === "text") process.stdout.write(`backup/${made.metadata.name} created\n`);
-  const ended = options.wait ? await waitForEnd(client, path, made, signal) : made;
+  const ended = options.wait ? await waitForEnd(client, path, made, namespace, signal) : made;
   if (format === "json") process.stdout.write(formatJson(ended));
   if (!options.wait) return;
   const { status } = ended;
@@ -90,18 +89,17 @@ async function waitForEnd(
   client: ControlClient,
   path: string,
   made: BackupObject,
+  namespace: string,
   signal: AbortSignal,
 ): Promise<BackupObject> {
   const { name, uid } = made.metadata;
+  const look = `tidemark get backup ${name} -n ${namespace}`;
   const reporter = createProgressReporter(process.stderr);
   const startedMs = performance.now();
   try {
-    const query = { watch: true, fieldSelector: `metadata.name=${name}` };
-    for await (const line of client.lines(path, { query, signal })) {
-      const { type, object } = watchLine.parse(line);
+    for await (const object of watchObject(client, path, name, signal)) {
       const backup = backupSchema.parse(object);
       if (backup.metadata.uid !== uid) continue;
-      if (type === "DELETED") break;
       const { phase, progress } = backup.status;
       if (phase === backupPhases.completed || phase === backupPhases.failed) return backup;
       reporter.update({
@@ -111,12 +109,14 @@ async function waitForEnd(
         elapsedMs: performance.now() - startedMs,
       });
     }
+  } catch (error) {
+    if (!signal.aborted) throw waitingFailed(error, `Backup "${name}"`, look);
   } finally {
     reporter.finish();
   }
   if (signal.aborted) {
     throw new EngineError("aborted", `waiting for Backup "${name}" was stopped; the backup itself goes on`, {
-      hint: `tidemark get backup ${name} shows it; tidemark delete backup ${name} gives it up.`,
+      hint: `${look} shows it; tidemark delete backup ${name} -n ${namespace} gives it up.`,
     });
   }
   throw new EngineError("backup-failed", `Backup "${name}" was deleted while it was waited for`);

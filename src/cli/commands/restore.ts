@@ -11,6 +11,7 @@ import { confirm } from "../confirm.ts";
 import { connectFor, type ControlClient } from "../control-client.ts";
 import { applyTexts, requireAccepted, sendTexts } from "../control/apply-texts.ts";
 import { clusterPath, readCluster, watchCluster } from "../control/cluster-resource.ts";
+import { waitingFailed } from "../control/watch-object.ts";
 import { parseClusterTarget } from "../control/cluster-target.ts";
 import { restoredCluster } from "../control/restored-cluster.ts";
 import { formatFacts } from "../output.ts";
@@ -123,18 +124,27 @@ async function waitUntilHealthy(
   signal: AbortSignal,
 ): Promise<void> {
   let last = "";
-  for await (const { status } of watchCluster(client, namespace, name, signal)) {
-    const text = status.phaseReason === undefined ? status.phase : `${status.phase}: ${status.phaseReason}`;
-    if (text !== last && text !== "") process.stderr.write(`${text}\n`);
-    last = text;
-    if (status.phase === phases.healthy) {
-      process.stdout.write(`cluster/${name} is ready; tidemark psql ${name} -n ${namespace}\n`);
-      return;
+  try {
+    for await (const { status } of watchCluster(client, namespace, name, signal)) {
+      const text = status.phaseReason === undefined ? status.phase : `${status.phase}: ${status.phaseReason}`;
+      if (text !== last && text !== "") process.stderr.write(`${text}\n`);
+      last = text;
+      if (status.phase === phases.healthy) {
+        process.stdout.write(`cluster/${name} is ready; tidemark psql ${name} -n ${namespace}\n`);
+        return;
+      }
     }
+  } catch (error) {
+    if (!signal.aborted) {
+      throw waitingFailed(error, `Cluster ${namespace}/${name}`, `tidemark status ${name} -n ${namespace}`);
+    }
+  }
+  if (!signal.aborted) {
+    throw new EngineError("aborted", `Cluster ${namespace}/${name} was deleted while it was waited for`);
   }
   throw new EngineError(
     "aborted",
-    `waiting for Cluster ${namespace}/${name} has ended; it goes on by itself`,
+    `waiting for Cluster ${namespace}/${name} was stopped; the restore itself goes on`,
     {
       hint: `tidemark status ${name} -n ${namespace} shows it; tidemark delete cluster ${name} -n ${namespace} gives it up.`,
     },

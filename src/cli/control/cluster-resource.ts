@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { ControlClient } from "../control-client.ts";
+import { watchObject } from "./watch-object.ts";
 
 /** A Cluster as commands read it from the API: as much as they show. */
 const clusterSchema = z.object({
@@ -58,7 +59,6 @@ const clusterSchema = z.object({
 });
 export type ClusterObject = z.infer<typeof clusterSchema>;
 
-const watchLine = z.object({ type: z.string(), object: z.unknown() });
 const clusterList = z.object({ items: z.array(clusterSchema) });
 
 const kindPath = "/apis/postgresql.cnpg.io/v1";
@@ -97,10 +97,7 @@ export async function* watchCluster(
   signal: AbortSignal,
 ): AsyncIterable<ClusterObject> {
   const path = `${kindPath}/namespaces/${encodeURIComponent(namespace)}/clusters`;
-  const query = { watch: true, fieldSelector: `metadata.name=${name}` };
-  for await (const line of client.lines(path, { query, signal })) {
-    const { type, object } = watchLine.parse(line);
-    if (type === "DELETED") return;
+  for await (const object of watchObject(client, path, name, signal)) {
     yield clusterSchema.parse(object);
   }
 }
