@@ -12,7 +12,7 @@ export interface ClusterFacts {
   readonly remembered: RememberedStatus;
   /** Undefined: it archives nowhere. */
   readonly archive: Resolution<OpenableArchive | undefined>;
-  /** How the first instance comes to be. Asked only while there is none. */
+  /** How the first instance comes to be. Asked only while there is none, or none that has got that far (`isUnmade`). */
   readonly bootstrap:
     | Resolution<{
         readonly bootstrap: InstanceBootstrap;
@@ -80,6 +80,11 @@ export interface ClusterDecision {
   readonly latestGeneratedNode: number;
   readonly primaryDownSince: string | undefined;
   readonly afterMs: number;
+}
+
+/** Whether there are no data of it yet, and what was tried has failed: only then may it be tried in another way. */
+export function isUnmade({ status }: InstanceFacts): boolean {
+  return status?.phase === "failed" && status.bootstrapped === false;
 }
 
 /** Whether its server accepts connections, as its process says. */

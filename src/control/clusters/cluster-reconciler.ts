@@ -10,6 +10,7 @@ import { archiveOf } from "./cluster-archive.ts";
 import {
   isPrimaryServer,
   isRunning,
+  isUnmade,
   type ClusterAction,
   type ClusterDecision,
   type ClusterFacts,
@@ -113,7 +114,7 @@ export class ClusterReconciler implements Reconciler {
       remembered,
       archive: await this.#archive(view),
       bootstrap:
-        present.length > 0
+        present.length > 0 && !(remembered.systemId === undefined && present.every(isUnmade))
           ? { kind: "waiting", reason: "it has been bootstrapped" }
           : await resolveBootstrap(view, store, stateDirectory),
       instances: present,

@@ -155,6 +155,28 @@ test("a new cluster gets its first instance as the primary", () => {
   });
 });
 
+test("a bootstrap that has failed is tried as the manifest says now; one that is under way or done is left alone", () => {
+  const view = cluster();
+  const corrected = { ...bootstrap, application: { database: "other", owner: "other" }, arguments: [] };
+  const sql = { postInitSql: [], postInitTemplateSql: [], postInitApplicationSql: [] };
+  const given = {
+    status: { currentPrimary: "pg-1" },
+    bootstrap: {
+      kind: "ok" as const,
+      value: { bootstrap: { ...corrected, ...sql }, major: 18, binDirectory: undefined },
+    },
+  };
+  const refused: InstanceStatus = { ...failed, bootstrapped: false };
+  const actionsFor = (status: InstanceStatus) =>
+    decide(view, { ...given, instances: [instance(view, 1, { status, isServerAlive: false })] }).actions;
+
+  expect(actionsFor(refused)).toMatchObject([
+    { kind: "write-spec", version: 2, spec: { bootstrap: corrected, major: 17 } },
+  ]);
+  expect(actionsFor({ ...refused, phase: "bootstrapping", error: undefined })).toEqual([]);
+  expect(actionsFor(failed)).toEqual([]);
+});
+
 test("nothing is made while a store or Secret is missing, and the reason is said", () => {
   const decision = decide(cluster(), {
     archive: { kind: "missing", problems: ['Secret "s3" is not there'] },

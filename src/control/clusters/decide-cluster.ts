@@ -3,6 +3,7 @@ import { parseLsn } from "../../postgres/lsn.ts";
 import {
   isPrimaryServer,
   isRunning,
+  isUnmade,
   type ClusterAction,
   type ClusterDecision,
   type ClusterEvent,
@@ -13,6 +14,7 @@ import { phases } from "./cluster-status.ts";
 import { majorOfImage } from "./server-parameters.ts";
 import {
   differs,
+  isSameBootstrap,
   wantedSpec,
   withoutStatements,
   type InstanceRole,
@@ -360,12 +362,14 @@ function specActions(
   const { spec: present } = instance;
   if (present === undefined) return [];
   const { archive, view } = facts;
+  const anew = instance === primary ? bootstrapAnew(facts, instance) : undefined;
   const next: WantedSpec = wantedSpec(view, {
     place: present,
     role: roleOf(instance, primary) ?? present.role,
     bootstrap:
-      instance.status?.bootstrapped === true ? withoutStatements(present.bootstrap) : present.bootstrap,
-    major: present.major,
+      anew?.bootstrap ??
+      (instance.status?.bootstrapped === true ? withoutStatements(present.bootstrap) : present.bootstrap),
+    major: anew?.major ?? present.major,
     binDirectory: present.binDirectory,
     archive: archive.kind === "ok" ? archive.value : undefined,
     wanted,
@@ -374,8 +378,19 @@ function specActions(
     archive.kind === "missing" && present.archive !== undefined
       ? { ...next, archive: present.archive }
       : next;
-  if (!differs(spec, present)) return [];
+  if (!differs(spec, present) && (anew === undefined || isSameBootstrap(spec, present))) return [];
   return [{ kind: "write-spec", name: instance.name, spec, version: present.version + 1 }];
+}
+
+/** A target that cannot be reached, a store that was not there: what was corrected in the manifest since is tried. */
+function bootstrapAnew(
+  { bootstrap, remembered, view }: ClusterFacts,
+  instance: InstanceFacts,
+): { readonly bootstrap: WantedSpec["bootstrap"]; readonly major?: number } | undefined {
+  if (remembered.systemId !== undefined || !isUnmade(instance) || bootstrap.kind !== "ok") return undefined;
+  const { bootstrap: wanted, major } = bootstrap.value;
+  // The newest that is installed may be another one by now; only who names one wants another.
+  return view.spec.imageName === undefined ? { bootstrap: wanted } : { bootstrap: wanted, major };
 }
 
 function roleOf(instance: InstanceFacts, primary: InstanceFacts): InstanceRole | undefined {

@@ -96,6 +96,11 @@ export function differs(wanted: WantedSpec, present: InstanceSpec): boolean {
   return canonical(rest) !== canonical(want) || (!hasStatements(given) && hasStatements(made));
 }
 
+/** Whether it would come to be in the same way. */
+export function isSameBootstrap(wanted: WantedSpec, present: InstanceSpec): boolean {
+  return canonical(wanted.bootstrap) === canonical(present.bootstrap);
+}
+
 function hasStatements(bootstrap: InstanceBootstrap): boolean {
   return canonical(bootstrap) !== canonical(withoutStatements(bootstrap));
 }
