@@ -478,6 +478,19 @@ test("a primary that was stopped for a switchover is not failed over from", () =
   expect(decision.actions).toEqual([{ kind: "spawn", name: "pg-1" }]);
 });
 
+test("a switchover asked for during another begins when that is done", () => {
+  const view = cluster({ instances: 3 });
+  const status = { currentPrimary: "pg-2", targetPrimary: "pg-3", systemID: "7" };
+  const instances = [instance(view, 2, { spec: specOf(view, 2, { kind: "primary" }) }), instance(view, 3)];
+
+  const { actions } = decide(view, { instances, status });
+
+  expect(actions).toContainEqual({ kind: "ask", name: "pg-2", request: { op: "promote" } });
+  expect(actions).not.toContainEqual(
+    expect.objectContaining({ spec: expect.objectContaining({ wanted: "stopped" }) }),
+  );
+});
+
 test("what is to become the primary and is gone is forgotten", () => {
   const view = cluster();
   const status = { currentPrimary: "pg-1", targetPrimary: "pg-2", systemID: "7" };

@@ -181,6 +181,8 @@ function failover({ facts, primary, isDown, decided }: Context): ClusterDecision
 function switchover({ facts, primary, decided }: Context): ClusterDecision | undefined {
   const target = facts.instances.find(({ name }) => name === decided.targetPrimary);
   if (target === undefined || target === primary) return undefined;
+  // One that is only being made the primary is that first: stopped as a standby, it could not say where its WAL ended.
+  if (isRunning(primary) && !isPrimaryServer(primary)) return undefined;
   const moving = {
     ...decided,
     phase: phases.switchover,
