@@ -13,6 +13,7 @@ import { applyTexts, requireAccepted, sendTexts } from "../control/apply-texts.t
 import { clusterPath, readCluster, watchCluster } from "../control/cluster-resource.ts";
 import { waitingFailed } from "../control/watch-object.ts";
 import { parseClusterTarget } from "../control/cluster-target.ts";
+import { restoreFailure } from "../control/restore-failure.ts";
 import { restoredCluster } from "../control/restored-cluster.ts";
 import { formatFacts } from "../output.ts";
 import { parseTimeline } from "../restore-target.ts";
@@ -125,7 +126,8 @@ async function waitUntilHealthy(
 ): Promise<void> {
   let last = "";
   try {
-    for await (const { status } of watchCluster(client, namespace, name, signal)) {
+    for await (const restored of watchCluster(client, namespace, name, signal)) {
+      const { status } = restored;
       const text = status.phaseReason === undefined ? status.phase : `${status.phase}: ${status.phaseReason}`;
       if (text !== last && text !== "") process.stderr.write(`${text}\n`);
       last = text;
@@ -133,6 +135,8 @@ async function waitUntilHealthy(
         process.stdout.write(`cluster/${name} is ready; tidemark psql ${name} -n ${namespace}\n`);
         return;
       }
+      const failure = restoreFailure(restored);
+      if (failure !== undefined) throw failure;
     }
   } catch (error) {
     if (!signal.aborted) {
