@@ -179,7 +179,7 @@ describe("Secrets", () => {
     }
     expect(lines).toEqual([]);
     expect(await (await app.request(`${secrets}/s3?reveal=true`)).text()).toContain(encoded);
-    expect(lines).toEqual(["info the values of a Secret were shown"]);
+    expect(lines).toEqual(["warn the values of a Secret were shown"]);
   });
 
   test("cannot be written back as they are shown", async () => {

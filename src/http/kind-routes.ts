@@ -85,7 +85,8 @@ function routesOf(
   ): Readonly<Record<string, unknown>> => {
     const manifest = toManifest(resource);
     if (isRevealed !== true) return redactManifest(manifest);
-    log.info("the values of a Secret were shown", { resource: formatKey(keyOf(resource)) });
+    // A warning: at the level that the control plane has by default, nobody could find out afterwards who asked.
+    log.warn("the values of a Secret were shown", { resource: formatKey(keyOf(resource)) });
     return manifest;
   };
 
