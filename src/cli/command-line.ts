@@ -1,5 +1,5 @@
 import { CommanderError, type Command } from "commander";
-import { EngineError, describeError } from "../common/errors.ts";
+import { EngineError, describeError, fileError } from "../common/errors.ts";
 import { parseWalFileName } from "../postgres/wal-file-name.ts";
 import { exitStatusFor, type ExitTable } from "./exit-status.ts";
 import { leaveNow, leaveSoon } from "./leave.ts";
@@ -21,6 +21,8 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
   // A reader that goes away (`tidemark base list | head`) is no failure of ours.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(0);
+    // A manifest or a list that is cut off by a full disk must not pass for a whole one.
+    process.exit(reportFailure(fileError("write", "standard output", error), argv));
   });
   const program = createProgram(stop.signal);
   try {

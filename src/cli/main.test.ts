@@ -52,3 +52,18 @@ test("it ends with its status although a call on a file system that hangs never 
 
   expect([version, failed]).toEqual([undefined, 12]);
 });
+
+test("output that could not be written is a failure, and not a shorter output", async () => {
+  const words = ["-c", `"$0" "$1" schema > /dev/full`, process.execPath, main];
+  const ended = new Promise<{ readonly code: unknown; readonly stderr: string }>((resolve) => {
+    execFile("/bin/sh", words, { timeout: 20_000 }, (error, _stdout, stderr) =>
+      resolve({ code: error?.code, stderr }),
+    );
+  });
+
+  const { code, stderr } = await ended;
+
+  expect(code).not.toBe(undefined);
+  expect(stderr).toContain('"standard output"');
+  expect(stderr).toContain("no space left");
+});
