@@ -281,7 +281,7 @@ describe("delete", () => {
 and with them, because they own it:
   backup/once in prod
 A Cluster goes with its servers and their data. Backups and WAL in its object stores stay.
-Of a Backup only the object goes: the stored data stays, and can be restored from.
+Of a Backup only the object goes: the stored data stays, and can be restored from (--purge deletes it).
 `;
 
     const asked = await run(["delete", "cluster", "pg", "-n", "prod"]);

@@ -85,6 +85,8 @@ function addDeleteCommand(program: Command, signal: AbortSignal): void {
       collect,
     )
     .option("--dry-run", "only say what would go")
+    .option("--purge", "of Backups: their data too, from every repository, with the WAL that only they need")
+    .option("--force", "with --purge: also the last good backup of a repository")
     .option("--ignore-not-found", "objects that are not there are no error")
     .option("--no-wait", "do not wait until they are gone")
     .option("--timeout <seconds>", "how long to wait for each (default: 300)")
@@ -93,7 +95,10 @@ function addDeleteCommand(program: Command, signal: AbortSignal): void {
       (await import("./commands/delete.ts")).run(words, options, signal),
     );
   addControlOptions(addNamespaceOption(remove));
-  addExamples(remove, [["what a directory describes", "tidemark delete -f manifests/ --yes"]]);
+  addExamples(remove, [
+    ["what a directory describes", "tidemark delete -f manifests/ --yes"],
+    ["a backup with its data: look first", "tidemark delete backup pg-first --purge --dry-run"],
+  ]);
 }
 
 function addEventsCommand(program: Command, signal: AbortSignal): void {

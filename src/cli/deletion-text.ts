@@ -41,7 +41,7 @@ const remarks = [
   },
   {
     kind: "Backup",
-    text: "Of a Backup only the object goes: the stored data stays, and can be restored from.",
+    text: "Of a Backup only the object goes: the stored data stays, and can be restored from (--purge deletes it).",
   },
   { kind: "ObjectStore", text: "Of an ObjectStore only the description goes: what is stored there stays." },
 ] as const;

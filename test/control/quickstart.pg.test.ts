@@ -17,7 +17,7 @@ test("the quickstart gives a PostgreSQL that archives, is backed up, and comes b
   await plane.healthy("pg");
   await using origin = await plane.connect("pg");
   await makeTables(async (sql) => origin.query(sql));
-  const kept = await addRow(async (sql) => origin.query(sql), 1);
+  const row = await addRow(async (sql) => origin.query(sql), 1);
   const before = await readContents(async (sql) => origin.query(sql));
   const output = await plane.ok(["backup", "pg", "--backup-name", "after-the-row"]);
   const after = await addRow(async (sql) => origin.query(sql), 2);
@@ -50,7 +50,16 @@ test("the quickstart gives a PostgreSQL that archives, is backed up, and comes b
   await using rescued = await plane.connect("pg-rescued");
 
   expect(await readContents(async (sql) => rescued.query(sql))).toEqual(before);
-  expect(before?.ids).toEqual([kept.id]);
-  await plane.ok(["backup", "pg-rescued"]);
+  expect(before?.ids).toEqual([row.id]);
+  await plane.ok(["backup", "pg-rescued", "--backup-name", "first"]);
   expect(await readdir(join(stores, "pg-rescued"))).toEqual(expect.arrayContaining(["base", "wals"]));
+
+  const kept = await plane.run(["delete", "backup", "first", "--purge", "--yes"]);
+  expect(kept.stderr).toContain("it is the last good one");
+  await plane.ok(["backup", "pg-rescued", "--backup-name", "second"]);
+  await plane.ok(["delete", "backup", "first", "--purge", "--yes"]);
+  expect(await readdir(join(stores, "pg-rescued", "base"))).toHaveLength(1);
+  expect(await plane.get("backup", "first")).toBeUndefined();
+  await plane.ok(["delete", "backup", "second", "--yes"]);
+  expect(await readdir(join(stores, "pg-rescued", "base"))).toHaveLength(1);
 });

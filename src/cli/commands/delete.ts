@@ -5,6 +5,7 @@ import { confirm } from "../confirm.ts";
 import { connectFor, type ControlClient } from "../control-client.ts";
 import { namespaceFor, type NamespaceOptions } from "../control-options.ts";
 import { deletionText, type DeletionPlan, type ObjectName } from "../deletion-text.ts";
+import { purgeBackups } from "../control/purge-backups.ts";
 import { objectPath, parseKindArguments, shortName } from "../kind-arguments.ts";
 import { readManifestFiles } from "../manifest-files.ts";
 import { parseCount } from "../options.ts";
@@ -18,6 +19,9 @@ export interface DeleteCommandOptions extends NamespaceOptions {
   /** False with --no-wait. */
   readonly wait?: boolean;
   readonly timeout?: string;
+  /** Backups with their data. */
+  readonly purge?: boolean;
+  readonly force?: boolean;
 }
 
 /** How long an object may take to go: stopping a server may wait for a checkpoint. */
@@ -49,6 +53,10 @@ export async function run(
     plan.missing.some((key) => key.kind === kind && key.namespace === namespace && key.name === name);
   const present = targets.filter((target) => !isMissing(target));
   if (present.length === 0) return;
+  if (options.purge === true) {
+    await purgeBackups(client, present, options, signal);
+    return;
+  }
   process.stderr.write(deletionText(present, plan));
   if (options.dryRun === true) return;
   await confirm("Delete?", options, signal);

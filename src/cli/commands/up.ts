@@ -6,6 +6,7 @@ import { readSecretProviders } from "../../control/external-secrets/provider-set
 import type { SecretProviders } from "../../control/external-secrets/secret-provider.ts";
 import { announceControl, chooseControlSocket, stateDirectory } from "../../control/state-directory.ts";
 import { startApiServer } from "../../http/api-server.ts";
+import { backupRoutes } from "../../http/backup-routes.ts";
 import { clusterRoutes } from "../../http/cluster-routes.ts";
 import { createApi } from "../../http/create-api.ts";
 import { lifecycleRoutes } from "../../http/lifecycle-routes.ts";
@@ -83,6 +84,7 @@ async function serve(
     log,
     clock: systemClock,
     routes: [
+      ...backupRoutes({ store, repositories, clock: systemClock }),
       ...clusterRoutes({ store, instances, repositories }),
       ...logRoutes({ instances }),
       ...lifecycleRoutes((request) => {
