@@ -1,8 +1,11 @@
 import { EngineError } from "../../common/errors.ts";
 import type { ResourceStore } from "../resources/resource-store.ts";
 import { formatKey, type ResourceKey } from "../resources/resource.ts";
-import type { ClusterInstances } from "./cluster-instances.ts";
+import { parseLsn } from "../../postgres/lsn.ts";
+import type { ClusterInstances, InstanceHandle } from "./cluster-instances.ts";
 import { rememberedStatus } from "./cluster-status.ts";
+
+const replayed = ({ status }: InstanceHandle): bigint => parseLsn(status?.postgres?.lsn ?? "0/0");
 
 /**
  * Asks for another primary: a planned switchover, which the Cluster's reconciler then does. Without a name the standby that has
@@ -20,7 +23,9 @@ export function requestSwitchover(
     ({ name, status }) =>
       name !== currentPrimary && status?.phase === "running" && status.postgres?.role === "standby",
   );
-  const names = standbys.map(({ name }) => name);
+  const names = standbys
+    .toSorted((a, b) => (replayed(b) > replayed(a) ? 1 : replayed(b) < replayed(a) ? -1 : 0))
+    .map(({ name }) => name);
   const target = wanted === undefined ? names[0] : present.find(({ name }) => name === wanted)?.name;
   if (target === undefined || (target !== currentPrimary && !names.includes(target))) {
     const what = wanted === undefined ? "no standby" : `no running standby "${wanted}"`;
