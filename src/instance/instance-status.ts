@@ -69,6 +69,8 @@ export const instanceStatusSchema = z.object({
       role: z.enum(["primary", "standby"]),
       systemIdentifier: z.string(),
       timeline: z.number(),
+      /** Of the last checkpoint or restart point: a backup of a standby begins there. */
+      checkpointTimeline: z.number().optional(),
       /** Written on a primary, replayed on a standby. */
       lsn: z.string(),
       startedAt: z.string(),

@@ -44,3 +44,38 @@ test.each([
     },
   });
 });
+
+test("a restored cluster archives to every store of its origin, below its own name", () => {
+  const barman = "barman-cloud.cloudnative-pg.io";
+  const own = { barmanObjectName: "first", additionalObjectNames: "second", archivePolicy: "any" };
+  const plugins = [{ name: barman, isWALArchiver: true, parameters: { ...own, serverName: "pg-old" } }];
+
+  expect(
+    restoredCluster({ ...origin, spec: { ...origin.spec, plugins } }, "new", { kind: "latest" }, from)[
+      "spec"
+    ],
+  ).toMatchObject({
+    externalClusters: [{ plugin: { parameters: { barmanObjectName: "store", serverName: "pg" } } }],
+    plugins: [{ name: barman, isWALArchiver: true, parameters: own }],
+  });
+});
+
+test("an in-tree store is the source, and the destination below the new name", () => {
+  const store = { destinationPath: "s3://bucket/pg", serverName: "pg-old" };
+  const backup = { retentionPolicy: "30d", barmanObjectStore: store };
+
+  const made = restoredCluster(
+    { ...origin, spec: { ...origin.spec, backup } },
+    "new",
+    { kind: "latest" },
+    { ...from, objectStore: null },
+  )["spec"];
+
+  expect(made).toMatchObject({
+    externalClusters: [
+      { name: "pg", barmanObjectStore: { destinationPath: "s3://bucket/pg", serverName: "pg" } },
+    ],
+    backup: { retentionPolicy: "30d", barmanObjectStore: { destinationPath: "s3://bucket/pg" } },
+  });
+  expect(JSON.stringify(made)).not.toContain("pg-old");
+});

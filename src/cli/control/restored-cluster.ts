@@ -45,7 +45,6 @@ export function restoredCluster(
           parameters: { barmanObjectName: from.objectStore, serverName: from.serverName },
         },
       };
-  const { serverName: _own, ...store } = asRecord(inTree);
   return {
     apiVersion: "postgresql.cnpg.io/v1",
     kind: "Cluster",
@@ -57,14 +56,26 @@ export function restoredCluster(
       ...("postgresql" in spec ? { postgresql: spec["postgresql"] } : {}),
       bootstrap: { recovery: { source: metadata.name, ...recoveryTarget } },
       externalClusters: [source],
-      ...(isInTree
-        ? { backup: { ...asRecord(spec.backup), barmanObjectStore: store } }
-        : {
-            plugins: [
-              { name: barmanPlugin, isWALArchiver: true, parameters: { barmanObjectName: from.objectStore } },
-            ],
-          }),
+      ...ownArchive(origin),
     },
+  };
+}
+
+/** The stores of the origin, all of them, but below the new cluster's own name. */
+function ownArchive({ spec }: ClusterObject): Record<string, unknown> {
+  const { barmanObjectStore: inTree, ...backup } = asRecord(spec.backup);
+  const { serverName: _origins, ...store } = asRecord(inTree);
+  const plugins = (spec.plugins ?? [])
+    .filter(({ name, enabled }) => name === barmanPlugin && enabled !== false)
+    .map(({ parameters = {}, ...entry }) => {
+      const { serverName: _name, ...others } = parameters;
+      return { ...entry, parameters: others };
+    });
+  return {
+    ...(spec.backup === undefined
+      ? {}
+      : { backup: { ...backup, ...(inTree === undefined ? {} : { barmanObjectStore: store }) } }),
+    ...(plugins.length === 0 ? {} : { plugins }),
   };
 }
 

@@ -32,6 +32,12 @@ test.each([
     preferStandby,
     "pg-3",
   ],
+  [
+    "not one whose restart point is on the timeline before",
+    [instance("pg-1"), instance("pg-2", { checkpointTimeline: 0 })],
+    preferStandby,
+    "pg-1",
+  ],
   ["the primary when there is no other", [instance("pg-1")], preferStandby, "pg-1"],
   ["the primary when it is asked for", [instance("pg-1"), instance("pg-2")], primary, "pg-1"],
   [

@@ -13,7 +13,8 @@ export type InstanceChoice =
 
 /**
  * Which instance takes a backup: with `prefer-standby` the first standby that streams, else the primary. (A standby that
- * does not stream may be far behind, and the backup would begin there.)
+ * does not stream may be far behind, and the backup would begin there. So it would at a restart point before a promotion, and
+ * a backup across two timelines is none.)
  */
 export function chooseInstance(
   instances: readonly BackupInstance[],
@@ -56,7 +57,12 @@ export function isReady(instance: BackupInstance): instance is ReadyInstance {
 }
 
 function isStreamingStandby({ status: { postgres } }: ReadyInstance): boolean {
-  return postgres.role === "standby" && postgres.replication.some(({ state }) => state === "streaming");
+  const { role, replication, timeline, checkpointTimeline = timeline } = postgres;
+  return (
+    role === "standby" &&
+    checkpointTimeline === timeline &&
+    replication.some(({ state }) => state === "streaming")
+  );
 }
 
 function timelineOf({ status }: BackupInstance): number {

@@ -42,7 +42,13 @@ export function archiveOf(view: ClusterView, store: ResourceStore): Resolution<C
     else problems.push(...found.problems);
   }
   const inTree = spec.backup?.barmanObjectStore;
-  if (inTree !== undefined) addInTree(stores, view, inTree);
+  if (inTree !== undefined) addInTree(stores, pluginServer, inTree);
+  const other = stores.find(({ serverName }) => serverName !== pluginServer);
+  if (entry !== undefined && other !== undefined) {
+    problems.push(
+      `spec.backup.barmanObjectStore has the serverName "${other.serverName}" and the plugin "${pluginServer}": one cluster archives under one name`,
+    );
+  }
   const retention = spec.backup?.retentionPolicy;
   if (problems.length > 0) return { kind: "missing", problems };
   const policy = policyOf(entry?.parameters["archivePolicy"], stores.length);
@@ -76,14 +82,14 @@ function storeNames(parameters: Readonly<Record<string, string>>): readonly stri
  * The in-tree store beside the plugin's: of the same place it is the same store, whose settings the in-tree part adds to;
  * of another it is a further one.
  */
-function addInTree(stores: StoreDescription[], view: ClusterView, configuration: StoreConfiguration): void {
+function addInTree(stores: StoreDescription[], defaultName: string, configuration: StoreConfiguration): void {
   const same = stores.findIndex((other) => placeOf(other.configuration) === placeOf(configuration));
   const found = stores[same];
   if (found === undefined) {
     stores.push({
       name: stores.some(({ name }) => name === "in-tree") ? "barman-object-store" : "in-tree",
       objectStore: undefined,
-      serverName: configuration.serverName ?? view.name,
+      serverName: configuration.serverName ?? defaultName,
       configuration,
       retentionPolicy: undefined,
       retentionIntervalSeconds: defaultRetentionIntervalSeconds,

@@ -1,8 +1,12 @@
 import type { InstanceStatus } from "../../instance/instance-status.ts";
 import { withCondition, type Condition } from "../resources/conditions.ts";
 import { isRunning, type ClusterDecision, type InstanceFacts } from "./cluster-facts.ts";
+import { describeFailure } from "./describe-failure.ts";
 import type { RememberedStatus } from "./cluster-status.ts";
 import type { ClusterView } from "./cluster-view.ts";
+import { quantityBytes } from "./server-parameters.ts";
+
+const storageWarningPercent = 90;
 
 /** What is said of a cluster's backups: from its Backups and from what its repositories hold. */
 export interface BackupReport {
@@ -76,6 +80,7 @@ function conditionsOf(
     archivingCondition(primary?.status),
     backups.lastBackup,
     systemIdCondition(instances),
+    storageCondition(view, primary),
   ];
   return found
     .filter((item) => item !== undefined)
@@ -92,7 +97,7 @@ function describeInstance(
     role: name === primary?.name ? "primary" : "standby",
     state: phase ?? (isProcessAlive ? "not answering" : "not running"),
     ...optional("activity", activity),
-    ...(error === undefined ? {} : { error: error.message }),
+    ...(error === undefined ? {} : { error: describeFailure(error) }),
     ...optional("retryAt", retryAt),
     ...optional("port", spec?.port),
     ...optional("lsn", postgres?.lsn),
@@ -153,13 +158,43 @@ function systemIdCondition(
   );
 }
 
+/** Nothing keeps a data directory on one machine from growing past what its manifest says: that it does is said. */
+function storageCondition(
+  { spec }: ClusterView,
+  primary: InstanceFacts | undefined,
+): Omit<Condition, "lastTransitionTime"> | undefined {
+  const usedBytes = primary?.status?.postgres?.dataBytes;
+  const size = storageSize(spec);
+  if (usedBytes === undefined || size === undefined) return undefined;
+  const percent = Math.round((100 * usedBytes) / quantityBytes(size));
+  if (percent < storageWarningPercent) {
+    return condition(
+      "StorageWithinSize",
+      "True",
+      "StorageWithinSize",
+      `The databases use less than ${storageWarningPercent} % of ${size}`,
+    );
+  }
+  const message = `The databases use ${percent} % of ${size}`;
+  return condition(
+    "StorageWithinSize",
+    "False",
+    percent < 100 ? "StorageNearlyFull" : "StorageExceeded",
+    message,
+  );
+}
+
+function storageSize(spec: ClusterView["spec"]): string | number | undefined {
+  return spec.storage?.size ?? spec.storage?.pvcTemplate?.resources?.requests?.storage;
+}
+
 function storageOf(
   { spec }: ClusterView,
   primary: InstanceFacts | undefined,
 ): Record<string, unknown> | undefined {
   const usedBytes = primary?.status?.postgres?.dataBytes;
   if (usedBytes === undefined) return undefined;
-  const size = spec.storage?.size ?? spec.storage?.pvcTemplate?.resources?.requests?.storage;
+  const size = storageSize(spec);
   return { usedBytes, ...(size === undefined ? {} : { size }) };
 }
 

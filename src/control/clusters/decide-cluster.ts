@@ -10,6 +10,7 @@ import {
   type ClusterFacts,
   type InstanceFacts,
 } from "./cluster-facts.ts";
+import { describeFailure } from "./describe-failure.ts";
 import { phases } from "./cluster-status.ts";
 import { majorOfImage } from "./server-parameters.ts";
 import {
@@ -293,7 +294,7 @@ function stateOf({ facts, primary }: Context): Pick<ClusterDecision, "phase" | "
   const waiting = facts.instances.find((instance) => !isRunning(instance));
   if (waiting === undefined) return { phase: phases.waitingForInstances, phaseReason: undefined };
   const { status } = waiting;
-  const why = status?.error === undefined ? status?.activity : status.error.message;
+  const why = status?.error === undefined ? status?.activity : describeFailure(status.error);
   const isNew = status?.bootstrapped !== true;
   if (waiting === primary) {
     const wasReady = facts.remembered.systemId !== undefined;

@@ -10,6 +10,7 @@ interface FactsRow {
   readonly in_recovery: boolean;
   readonly system_identifier: string;
   readonly timeline: number;
+  readonly checkpoint_timeline: number;
   readonly lsn: string;
   readonly started_at: Date;
   readonly pending_restart: boolean;
@@ -34,6 +35,7 @@ SELECT current_setting('server_version') AS version,
                                (SELECT max(received_tli) FROM pg_stat_wal_receiver))
                  FROM pg_control_recovery() recovery, pg_control_checkpoint() checkpoint)
          ELSE ('x' || substr(pg_walfile_name(lsn), 1, 8))::bit(32)::int END AS timeline,
+       (SELECT timeline_id FROM pg_control_checkpoint()) AS checkpoint_timeline,
        lsn::text AS lsn,
        pg_postmaster_start_time() AS started_at,
        EXISTS (SELECT FROM pg_settings WHERE pending_restart) AS pending_restart,
@@ -64,6 +66,7 @@ export async function readFacts(
     role: row.in_recovery ? "standby" : "primary",
     systemIdentifier: row.system_identifier,
     timeline: row.timeline,
+    checkpointTimeline: row.checkpoint_timeline,
     lsn: row.lsn,
     startedAt: row.started_at.toISOString(),
     pendingRestart: row.pending_restart || differs(row.settings, commandLine),

@@ -34,6 +34,7 @@ export class ScriptedInstance implements InstanceHandle {
   role: Postgres["role"];
   replication: Postgres["replication"] = [];
   systemIdentifier = "7000000000000000001";
+  checkpointTimeline: number | undefined;
   readonly #clock: Clock;
   readonly #jobs = new Map<string, BackupJob>();
   #startedAt: string;
@@ -48,7 +49,7 @@ export class ScriptedInstance implements InstanceHandle {
 
   get status(): InstanceStatus | undefined {
     if (!this.isAnswering) return undefined;
-    const { phase, error, archivingError, role, replication, systemIdentifier } = this;
+    const { phase, error, archivingError, role, replication, systemIdentifier, checkpointTimeline } = this;
     const startedAt = this.#startedAt;
     return {
       pid: 1,
@@ -65,6 +66,7 @@ export class ScriptedInstance implements InstanceHandle {
               role,
               systemIdentifier,
               timeline: 1,
+              ...(checkpointTimeline === undefined ? {} : { checkpointTimeline }),
               lsn: "0/4000000",
               startedAt,
               pendingRestart: false,
