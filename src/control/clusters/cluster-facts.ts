@@ -57,6 +57,8 @@ export type ClusterAction =
       readonly spec: WantedSpec;
       readonly version: number;
     }
+  /** Gives it another port: somebody else has taken its own. */
+  | { readonly kind: "move"; readonly name: string }
   | { readonly kind: "spawn"; readonly name: string }
   | { readonly kind: "ask"; readonly name: string; readonly request: InstanceRequest }
   /** Makes sure that neither its process nor its server runs any more. */

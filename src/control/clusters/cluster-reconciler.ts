@@ -175,6 +175,17 @@ export class ClusterReconciler implements Reconciler {
       }
       case "write-spec":
         return instances.writeSpec(view.key, { ...action.spec, version: action.version });
+      case "move": {
+        const present = facts.instances.find(({ name }) => name === action.name)?.spec;
+        if (present === undefined) return;
+        const { port, socketDirectory } = await instances.place(view.key, action.name);
+        return instances.writeSpec(view.key, {
+          ...present,
+          port,
+          socketDirectory,
+          version: present.version + 1,
+        });
+      }
       case "spawn":
         return instances.spawn(view.key, action.name);
       case "ask":

@@ -212,6 +212,20 @@ test("a process that is gone is started again", () => {
   expect(decision.phase).toBe(phases.waitingForInstances);
 });
 
+test("an instance whose port somebody else has taken gets another one", () => {
+  const view = cluster();
+  const error = {
+    code: "postgres-failed",
+    message:
+      'the server did not start; its log ends: LOG:  could not bind IPv4 address "127.0.0.1": Address already in use',
+  };
+  const blocked = instance(view, 1, { status: { ...failed, error }, isServerAlive: false });
+
+  expect(decide(view, { instances: [blocked] }).actions).toEqual([{ kind: "move", name: "pg-1" }]);
+  const moved = { ...blocked, spec: { ...blocked.spec!, version: 2 } };
+  expect(decide(view, { instances: [moved] }).actions).toEqual([]);
+});
+
 test("a changed parameter is written to the specification of every instance", () => {
   const before = cluster({ instances: 2 });
   const after = cluster({ instances: 2, postgresql: { parameters: { work_mem: "8MB" } } });

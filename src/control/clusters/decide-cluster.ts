@@ -248,6 +248,8 @@ function goBack(moving: ClusterDecision, primary: InstanceFacts, message: string
 function converge(context: Context): ClusterDecision {
   const { facts, primary, decided } = context;
   const { instances } = facts;
+  const moves = instances.filter(hasLostItsPort).map(({ name }): ClusterAction => ({ kind: "move", name }));
+  if (moves.length > 0) return { ...decided, ...stateOf(context), actions: moves };
   const specs = instances.flatMap((instance) => specActions(facts, instance, primary, "running"));
   const spawns = spawnsOf(instances);
   const promotion: ClusterAction[] =
@@ -272,6 +274,15 @@ function converge(context: Context): ClusterDecision {
       afterMs: settledMs,
     }
   );
+}
+
+/**
+ * Another program listens on its port since it was chosen: the server's own words say so (pqcomm.c, postmaster.c). Not while a
+ * changed specification is still to be followed.
+ */
+function hasLostItsPort({ spec, status }: InstanceFacts): boolean {
+  if (status?.phase !== "failed" || status.specVersion !== spec?.version) return false;
+  return /Address already in use|could not create any TCP\/IP sockets/.test(status.error?.message ?? "");
 }
 
 /** What the manifest wants and cannot get: a store that has gone, another major. It goes on with what it has, and says so. */
