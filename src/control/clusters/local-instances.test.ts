@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
 import { systemClock } from "../../common/clock.ts";
 import { silentLog } from "../../common/log.ts";
@@ -14,7 +15,7 @@ const two = { kind: "Cluster", namespace: "default", name: "two" };
 async function machine() {
   const stateDirectory = await mkdtemp(join(tmpdir(), "tidemark-local-"));
   onTestFinished(async () => rm(stateDirectory, { recursive: true, force: true }));
-  const slow = join(import.meta.dirname, "testing", "slow-instance.ts");
+  const slow = fileURLToPath(new URL("./testing/slow-instance.ts", import.meta.url));
   const open = () =>
     new LocalInstances({
       stateDirectory,
