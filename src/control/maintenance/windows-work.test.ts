@@ -118,6 +118,17 @@ describe("windows", () => {
     expect(window()).toMatchObject([{ error: "Secret is missing", readAt: expect.any(Date) as Date }]);
   });
 
+  test("of a new cluster whose store nobody has written to yet are no trouble; later they are", async () => {
+    const { repositories, run, window, completed } = await windows();
+    repositories.failure = new EngineError("store-missing", "the directory does not exist");
+
+    await run();
+    expect(window()).toBeUndefined();
+
+    completed("first", "20261101T000000");
+    await expect(run()).rejects.toMatchObject({ code: "store-missing" });
+  });
+
   test("are forgotten with their cluster", async () => {
     const { run, table, store } = await windows();
     await run();

@@ -1,9 +1,11 @@
 import type { Clock } from "../../common/clock.ts";
-import { describeError } from "../../common/errors.ts";
+import { describeError, isEngineError } from "../../common/errors.ts";
 import type { Log } from "../../common/log.ts";
 import { finishedBackups, readCatalogue } from "../../repository/catalogue.ts";
 import { readIdentity } from "../../repository/identity.ts";
+import { valueAt } from "../../manifest/manifest-object.ts";
 import { backupsOf } from "../backups/backup-facts.ts";
+import { backupPhases } from "../backups/backup-status.ts";
 import { destinationsOf } from "../backups/start-backup.ts";
 import type { ClusterRepositories, ClusterRepository } from "../clusters/cluster-repositories.ts";
 import type { ResourceStore } from "../resources/resource-store.ts";
@@ -62,7 +64,11 @@ async function readWindows(
   const backups = backupsOf(store, keyOf(cluster));
   const archive = archiveOfCluster(cluster, store);
   const destinations = archive === undefined ? [] : destinationsOf(archive);
-  const readings = await readAll(cluster, options, signal);
+  const readings = await readAll(cluster, options, signal).catch((error: unknown) => {
+    if (isNotBegunYet(cluster, backups, error)) return undefined;
+    throw error;
+  });
+  if (readings === undefined) return;
   table.set(
     cluster,
     readings.map(({ window }) => window),
@@ -81,6 +87,15 @@ async function readWindows(
   })) {
     deleteGone(resource, options);
   }
+}
+
+/** A directory that the first WAL or backup of a new cluster will make. Once anything can be restored, its absence is news. */
+function isNotBegunYet({ status }: Resource, backups: ReturnType<typeof backupsOf>, error: unknown): boolean {
+  return (
+    isEngineError(error, "store-missing") &&
+    valueAt(status, ["firstRecoverabilityPoint"]) === undefined &&
+    !backups.some(({ status: { phase } }) => phase === backupPhases.completed)
+  );
 }
 
 async function readAll(
