@@ -105,7 +105,7 @@ test("commands, flags and arguments that do not exist or are missing are named, 
       down [options]                           end the control plane and stop what it runs; all data are kept
       status [options] [cluster]               am I safe: what can be restored, whether WAL is archived, what is wrong
       backup [options] <cluster>               take a base backup of a cluster now, and wait for it
-      restore [options] <cluster>              make a new cluster with another one's data as they were at a moment
+      restore [options] <cluster|directory>    a cluster's data at a moment, as a new cluster (--to, --as); or a repository's into a directory, without a control plane
       promote [options] <cluster> [instance]   make a standby the primary, in a planned switchover
       psql [options] <cluster> [arguments...]  psql on a cluster's primary, as superuser
       logs [options] <cluster>                 what PostgreSQL has logged

@@ -1,4 +1,5 @@
 import { Option, type Command } from "commander";
+import { addDirectoryRestoreOptions } from "./restore-options.ts";
 import { addControlOptions } from "./control-commands.ts";
 import { addExamples, collect } from "./options.ts";
 
@@ -74,23 +75,25 @@ function addUseCommands(program: Command, signal: AbortSignal): void {
   const restore = addControlOptions(
     program
       .command("restore")
-      .argument("<cluster>", "whose data")
-      .description("make a new cluster with another one's data as they were at a moment")
-      .requiredOption("--to <moment>", "latest, immediate, a time with its zone, an LSN, xid:… or name:…")
-      .requiredOption("--as <name>", "name of the new cluster")
-      .option("-n, --namespace <name>", "namespace of both", "default")
-      .option("--exclusive", "stop just before the moment instead of just after it")
-      .option("--timeline <number|latest>", "along which timeline (default: latest)")
-      .option("--backup <id>", "from this base backup (default: the best one)")
-      .option("--dry-run", "print the plan and the manifest, and make nothing")
-      .option("--no-wait", "come back as soon as it has been asked for")
-      .option("-y, --yes", "do not ask"),
-  ).action(async (cluster: string, options) =>
-    (await import("./commands/restore.ts")).run(cluster, options, signal),
+      .argument("<cluster|directory>", "whose data, for a new cluster; or where to, from a repository")
+      .description(
+        "a cluster's data at a moment, as a new cluster (--to, --as); or a repository's into a directory, without a control plane",
+      )
+      .option("--to <moment>", "a cluster: latest, immediate, a time with its zone, an LSN, xid:… or name:…")
+      .option("--as <name>", "a cluster: name of the new one")
+      .option("-n, --namespace <name>", "a cluster: namespace of both (default: default)")
+      .option("--no-wait", "a cluster: come back as soon as it has been asked for"),
+  );
+  addDirectoryRestoreOptions(restore).action(async (what: string, options) =>
+    (await import("./commands/restore.ts")).run(what, options, signal),
   );
   addExamples(restore, [
     ["the second before the accident", "tidemark restore pg --to '2026-11-21 14:29:59+00' --as pg-rescued"],
     ["only look", "tidemark restore pg --to latest --as pg-copy --dry-run"],
+    [
+      "into a directory, from a repository",
+      "tidemark restore /srv/restored --to-latest --repo /srv/backup --server main --start",
+    ],
   ]);
 
   const promote = addControlOptions(

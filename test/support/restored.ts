@@ -30,7 +30,7 @@ let count = 0;
 /** Restores by the command line into a new directory, starts it, and connects. */
 export async function restoreAndStart(system: System, args: readonly string[]): Promise<Restored> {
   const dataDirectory = system.path(`restored-${++count}`);
-  const report = await system.json<RestoreReport>(["base", "restore", dataDirectory, "--start", ...args]);
+  const report = await system.json<RestoreReport>(["restore", dataDirectory, "--start", ...args]);
   return serveAdopted(dataDirectory, report);
 }
 

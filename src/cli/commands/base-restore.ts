@@ -28,7 +28,7 @@ import { parseTarget, parseTimeline, type TargetOptions } from "../restore-targe
 import { writeRestoreScript } from "../../agent/restore-script-file.ts";
 import { selfCommand } from "../self-command.ts";
 
-interface RestoreOptions extends RepositoryOptions, TargetOptions {
+export interface DirectoryRestoreOptions extends RepositoryOptions, TargetOptions {
   readonly backup?: string;
   readonly tablespace?: readonly string[];
   readonly dryRun?: boolean;
@@ -43,7 +43,11 @@ interface RestoreOptions extends RepositoryOptions, TargetOptions {
 }
 
 /** `tidemark base restore`. */
-export async function run(directory: string, options: RestoreOptions, signal: AbortSignal): Promise<void> {
+export async function run(
+  directory: string,
+  options: DirectoryRestoreOptions,
+  signal: AbortSignal,
+): Promise<void> {
   const format = parseOutputFormat(options.output ?? "text");
   const dataDirectory = resolve(directory);
   if (options.clean === true) return clean(dataDirectory, options, signal);
@@ -90,7 +94,7 @@ export async function run(directory: string, options: RestoreOptions, signal: Ab
 async function reopenAs(
   user: ServerUser,
   plan: RestorePlan,
-  options: RestoreOptions,
+  options: DirectoryRestoreOptions,
   signal: AbortSignal,
 ): Promise<CommandContext> {
   const context = await openContext({ logLevel: "warn", ...options }, signal);
@@ -125,11 +129,11 @@ interface RestoreJob {
   readonly plan: RestorePlan;
   readonly choices: RestoreChoices;
   readonly dataDirectory: string;
-  readonly options: RestoreOptions;
+  readonly options: DirectoryRestoreOptions;
   readonly signal: AbortSignal;
 }
 
-function parseChoices(options: RestoreOptions): RestoreChoices {
+function parseChoices(options: DirectoryRestoreOptions): RestoreChoices {
   const { action, archiving } = options;
   if (action !== "promote" && action !== "pause" && action !== "shutdown") {
     throw new EngineError("usage", `--action is "${action}"`, { hint: "Use promote, pause or shutdown." });
@@ -149,7 +153,11 @@ function parseChoices(options: RestoreOptions): RestoreChoices {
   };
 }
 
-async function clean(dataDirectory: string, options: RestoreOptions, signal: AbortSignal): Promise<void> {
+async function clean(
+  dataDirectory: string,
+  options: DirectoryRestoreOptions,
+  signal: AbortSignal,
+): Promise<void> {
   await confirm(`Remove what an unfinished restore left in ${dataDirectory}?`, options, signal);
   const removed = await cleanUnfinishedRestore(dataDirectory);
   process.stdout.write(
@@ -174,7 +182,7 @@ async function requirePlan(
 
 async function findBinaries(
   plan: RestorePlan,
-  options: RestoreOptions,
+  options: DirectoryRestoreOptions,
   context: CommandContext,
 ): Promise<ServerBinaries> {
   const binDirectory = options.binDirectory ?? context.config.postgres?.binDirectory;
