@@ -100,8 +100,10 @@ export function startTidemark(args: readonly string[], options: ProgramOptions =
   };
 }
 
+/** Test servers know one role, which the user who runs the tests has by their peer map, whatever its own name is. */
 function environmentOf({ environment = {}, faultPoint }: ProgramOptions): Record<string, string> {
-  return faultPoint === undefined ? { ...environment } : { ...environment, TIDEMARK_FAULT_POINT: faultPoint };
+  const own = { PGUSER: "postgres", ...environment };
+  return faultPoint === undefined ? own : { ...own, TIDEMARK_FAULT_POINT: faultPoint };
 }
 
 function readLines(child: ChildProcess) {
