@@ -31,6 +31,14 @@ type Made = { readonly kind: "ok"; readonly value: Bootstrap } | Exclude<Bootstr
 
 async function bootstrapOf(view: ClusterView, store: ResourceStore, stateDirectory: string): Promise<Made> {
   const { recovery, pg_basebackup: copy } = view.spec.bootstrap ?? {};
+  if (isReplica(view)) {
+    return {
+      kind: "missing",
+      problems: [
+        "spec.replica: a cluster that follows another one is not supported yet; without it the copy stands alone",
+      ],
+    };
+  }
   if (copy !== undefined) {
     return {
       kind: "missing",
@@ -72,6 +80,13 @@ async function bootstrapOf(view: ClusterView, store: ResourceStore, stateDirecto
     }
     throw error;
   }
+}
+
+/** By `enabled`, or by who is the primary of a distributed topology. */
+function isReplica({ spec, name }: ClusterView): boolean {
+  const { replica } = spec;
+  if (replica === undefined) return false;
+  return replica.enabled ?? (replica.primary !== undefined && replica.primary !== (replica.self ?? name));
 }
 
 /** By `imageName`; without one, CloudNativePG's own default has a major too, and here it is the newest there is. */
