@@ -2,6 +2,8 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { addRow, makeTables, readContents } from "../support/rows.ts";
+import { Secret } from "../../src/common/log.ts";
+import { connect } from "../../src/postgres/connection.ts";
 import { controlPlane, exampleWith } from "../support/control-plane.ts";
 import { until } from "../support/until.ts";
 
@@ -10,11 +12,21 @@ test("the quickstart gives a PostgreSQL that archives, is backed up, and comes b
   const stores = await plane.folder.make("stores");
   const directory = await exampleWith(plane, "quickstart", [
     ["/tmp/tidemark-quickstart", stores],
-    ["  instances: 1", '  instances: 1\n  postgresql:\n    parameters:\n      track_commit_timestamp: "on"'],
+    [
+      "  instances: 1",
+      '  instances: 1\n  enableSuperuserAccess: true\n  postgresql:\n    parameters:\n      track_commit_timestamp: "on"',
+    ],
   ]);
   await plane.up(["-f", directory]);
 
   await plane.healthy("pg");
+  for (const [secret, user] of [
+    ["pg-app", "app"],
+    ["pg-superuser", "postgres"],
+  ] as const) {
+    await using session = await connect({ url: new Secret(await plane.secretValue(secret, "uri")) });
+    expect(await session.query("SELECT current_user::text AS user")).toEqual([{ user }]);
+  }
   await using origin = await plane.connect("pg");
   await makeTables(async (sql) => origin.query(sql));
   const row = await addRow(async (sql) => origin.query(sql), 1);

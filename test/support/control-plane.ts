@@ -20,6 +20,8 @@ export interface ControlPlaneUnderTest extends AsyncDisposable {
   okWithoutState(args: readonly string[]): Promise<string>;
   /** An object as JSON; undefined when it is not there. */
   get<T = Record<string, unknown>>(kind: string, name: string, namespace?: string): Promise<T | undefined>;
+  /** A value of a Secret, decoded. */
+  secretValue(name: string, key: string, namespace?: string): Promise<string>;
   /** Waits until the Cluster says that it is healthy, and archives. */
   healthy(name: string, namespace?: string): Promise<void>;
   /** Waits until a Backup is completed; throws when it has failed. */
@@ -96,6 +98,11 @@ export async function controlPlane(): Promise<ControlPlaneUnderTest> {
         ),
       ]);
       return program;
+    },
+    secretValue: async (name, key, namespace = "default") => {
+      const path = `jsonpath={.data.${key}}`;
+      const encoded = await ok(["get", "secret", name, "-n", namespace, "--reveal", "-o", path]);
+      return Buffer.from(encoded, "base64").toString("utf8");
     },
     healthy: async (name, namespace) =>
       until(

@@ -4,7 +4,6 @@ import type { Log } from "../../common/log.ts";
 import type { Again, Reconciler } from "../loop/reconciler.ts";
 import type { ResourceChange, ResourceStore } from "../resources/resource-store.ts";
 import { formatKey, keyOf, type Resource, type ResourceKey } from "../resources/resource.ts";
-import { ensureApplicationSecret, syncApplicationPassword } from "./application-access.ts";
 import { resolveBootstrap } from "./bootstrap-resolution.ts";
 import { archiveOf } from "./cluster-archive.ts";
 import {
@@ -22,6 +21,7 @@ import { phases, rememberedStatus, type RememberedStatus } from "./cluster-statu
 import { viewCluster, type ClusterView } from "./cluster-view.ts";
 import { decideCluster } from "./decide-cluster.ts";
 import { wantedSpec, type OpenableArchive } from "./instance-specs.ts";
+import { ensureLoginSecrets, syncPasswords } from "./logins.ts";
 import type { LocalInstances } from "./local-instances.ts";
 import { writeStoreFiles } from "./store-files.ts";
 import { resolveStore, type Resolution } from "./store-resolution.ts";
@@ -209,8 +209,8 @@ export class ClusterReconciler implements Reconciler {
     if (primary?.spec === undefined || !isRunning(primary) || !isPrimaryServer(primary)) return done;
     const { store, log } = this.#options;
     try {
-      ensureApplicationSecret(view, store, primary.spec);
-      const mark = await syncApplicationPassword(view, store, primary.spec, done);
+      ensureLoginSecrets(view, store, primary.spec);
+      const mark = await syncPasswords(view, store, primary.spec, done);
       const problem = await ensureTablespaces(view, primary.spec);
       if (problem !== undefined) {
         store.recordEvent({
