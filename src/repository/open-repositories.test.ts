@@ -1,3 +1,5 @@
+import { createServer, type IncomingHttpHeaders } from "node:http";
+import type { AddressInfo } from "node:net";
 import { access, chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -95,4 +97,36 @@ describe("opening repositories", () => {
       code: "config",
     });
   });
+});
+
+test("what an S3 store is to do with written objects is asked of it with every one", async () => {
+  const seen: IncomingHttpHeaders[] = [];
+  const s3 = createServer((request, response) => {
+    if (request.method === "PUT") seen.push(request.headers);
+    request.resume();
+    request.on("end", () => response.writeHead(200, { etag: '"e"' }).end());
+  });
+  await new Promise<void>((ready) => s3.listen(0, "127.0.0.1", ready));
+  onTestFinished(() => void s3.close());
+  const folder = await temporaryFolder();
+  const credentialsFile = join(folder, "credentials.json");
+  await writeFile(credentialsFile, JSON.stringify({ accessKeyId: "a", secretAccessKey: "s" }), {
+    mode: 0o600,
+  });
+  const endpoint = `http://127.0.0.1:${(s3.address() as AddressInfo).port}`;
+  const [repository] = await open([
+    {
+      url: "s3://bucket/pg",
+      endpoint,
+      credentialsFile,
+      serverSideEncryption: "AES256",
+      objectTags: { team: "data & more" },
+    },
+  ]);
+
+  await repository?.store.put("key", [Buffer.from("x")]);
+
+  expect(seen).toMatchObject([
+    { "x-amz-server-side-encryption": "AES256", "x-amz-tagging": "team=data+%26+more" },
+  ]);
 });

@@ -30,6 +30,10 @@ export const repositorySettings = z.strictObject({
    * when it changes. Without it: AWS' usual places.
    */
   credentialsFile: z.string().optional(),
+  /** S3: the store encrypts what is written, and holds the key. Default: as the bucket says. */
+  serverSideEncryption: z.enum(["AES256", "aws:kms"]).optional(),
+  /** S3: tags that every written object gets. */
+  objectTags: z.record(z.string(), z.string()).optional(),
   maxBytesPerSecond: byteSize.optional(),
 });
 

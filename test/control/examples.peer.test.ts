@@ -18,7 +18,7 @@ const withCommitTimes = [
 ] as const;
 const quickCheckpoint = [
   "    data:\n      compression: gzip",
-  "    data:\n      compression: gzip\n      immediateCheckpoint: true",
+  "    data:\n      compression: gzip\n      immediateCheckpoint: true\n    tags:\n      team: data",
 ] as const;
 
 interface BackupObject {

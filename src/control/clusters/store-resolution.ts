@@ -104,6 +104,13 @@ export function resolveStore(
   if ((s3?.accessKeyId === undefined) !== (s3?.secretAccessKey === undefined)) {
     problems.push(`store "${name}" needs both accessKeyId and secretAccessKey`);
   }
+  const { wal, data, tags } = configuration;
+  const encryption = wal?.encryption ?? data?.encryption;
+  if (data?.encryption !== undefined && data.encryption !== encryption) {
+    problems.push(
+      `store "${name}" wants "${encryption}" for WAL and "${data.encryption}" for base backups: all objects of a store get the same`,
+    );
+  }
   if (problems.length > 0 || url === undefined) return { kind: "missing", problems };
   return ok({
     ...description,
@@ -112,6 +119,8 @@ export function resolveStore(
       url,
       ...(configuration.endpointURL === undefined ? {} : { endpoint: configuration.endpointURL }),
       ...(region === undefined ? {} : { region }),
+      ...(encryption === undefined ? {} : { serverSideEncryption: encryption }),
+      ...(tags === undefined || Object.keys(tags).length === 0 ? {} : { objectTags: tags }),
     },
     credentials:
       accessKeyId === undefined || secretAccessKey === undefined

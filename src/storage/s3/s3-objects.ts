@@ -9,10 +9,11 @@ import { isNotFound, isNotImplemented, isPreconditionFailed, s3ErrorName, s3Stat
 import { createPayload, instrument } from "./s3-payload.ts";
 import type { S3Session } from "./s3-session.ts";
 
-/** Headers that every written object gets: encryption at the server, storage class. */
+/** Headers that every written object gets: encryption at the server, storage class, tags (`key=value&…`, as in a URL). */
 export interface ObjectHeaders {
   readonly ServerSideEncryption?: "AES256" | "aws:kms";
   readonly SSEKMSKeyId?: string;
+  readonly Tagging?: string;
   readonly StorageClass?: "STANDARD" | "STANDARD_IA" | "ONEZONE_IA" | "INTELLIGENT_TIERING" | "GLACIER_IR";
 }
 
