@@ -289,7 +289,7 @@ function addCompletionCommand(program: Command): void {
     .description("print a script with which a shell completes commands and flags")
     .action(async (shell: string) => (await import("./commands/completion.ts")).run(shell, program));
   addExamples(completion, [
-    ["bash, for this session", 'eval "$(tidemark completion bash)"'],
+    ["bash, in the running shell", 'eval "$(tidemark completion bash)"'],
     ["fish, for good", "tidemark completion fish > ~/.config/fish/completions/tidemark.fish"],
   ]);
 }

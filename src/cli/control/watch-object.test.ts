@@ -1,3 +1,4 @@
+import { Readable } from "node:stream";
 import { expect, test } from "vitest";
 import { EngineError } from "../../common/errors.ts";
 import type { ControlClient } from "../control-client.ts";
@@ -6,10 +7,7 @@ import { waitingFailed, watchObject } from "./watch-object.ts";
 function answering(...lines: readonly unknown[]): ControlClient {
   return {
     request: async () => Promise.resolve({}),
-    // eslint-disable-next-line typescript/require-await
-    lines: async function* () {
-      yield* lines;
-    },
+    lines: () => Readable.from(lines),
   };
 }
 

@@ -6,7 +6,7 @@ import type { ResourceStore } from "../resources/resource-store.ts";
 import { formatKey, keyOf, type ResourceKey } from "../resources/resource.ts";
 import { passingTime } from "./passing-time.ts";
 import type { Reconciler } from "./reconciler.ts";
-import { WakeUp } from "./wake-up.ts";
+import { WakeUp } from "../../common/wake-up.ts";
 import { WorkQueue } from "./work-queue.ts";
 
 export interface ReconcileLoopOptions {
@@ -38,13 +38,13 @@ export class ReconcileLoop {
   /** There is something to look at. */
   add(key: ResourceKey): void {
     this.#queue.add(key);
-    this.#wakeUp.call();
+    this.#wakeUp.notify();
   }
 
   /** Ends when the signal has fired and no call is under way any more. To be called once. */
   async run(): Promise<void> {
     const { store, reconciler, signal } = this.#options;
-    const wake = () => this.#wakeUp.call();
+    const wake = () => this.#wakeUp.notify();
     const unsubscribe = store.subscribe(({ type, resource }) => {
       if (resource.kind === reconciler.kind) this.add(keyOf(resource));
       else for (const key of reconciler.affectedBy?.({ type, resource }) ?? []) this.add(key);
@@ -72,7 +72,7 @@ export class ReconcileLoop {
       if (key === undefined) return;
       const call = this.#call(key).finally(() => {
         this.#running.delete(call);
-        this.#wakeUp.call();
+        this.#wakeUp.notify();
       });
       this.#running.add(call);
     }

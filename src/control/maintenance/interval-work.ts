@@ -3,7 +3,7 @@ import { Semaphore } from "../../common/concurrency.ts";
 import { describeError } from "../../common/errors.ts";
 import type { Log } from "../../common/log.ts";
 import { passingTime } from "../loop/passing-time.ts";
-import { WakeUp } from "../loop/wake-up.ts";
+import { WakeUp } from "../../common/wake-up.ts";
 import type { ResourceStore } from "../resources/resource-store.ts";
 import { formatKey, keyOf, type Resource, type ResourceKey } from "../resources/resource.ts";
 import { dueAtMs, type WorkState } from "./work-schedule.ts";
@@ -63,7 +63,7 @@ export class IntervalWorks {
   /** Works until the signal fires; resolves when everything that was under way has ended. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     const { store } = this.#options;
-    const wake = () => this.#wakeUp.call();
+    const wake = () => this.#wakeUp.notify();
     signal.addEventListener("abort", wake, { once: true });
     const unsubscribe = store.subscribe(({ type, resource: { kind } }) => {
       // Statuses change all the time, and no interval depends on one; a new cluster must not wait.
@@ -82,7 +82,7 @@ export class IntervalWorks {
     const state = this.#laneOf(resource).states.get(work);
     if (state === undefined) return;
     state.isRequested = true;
-    this.#wakeUp.call();
+    this.#wakeUp.notify();
   }
 
   /** Starts what is due; returns for how long nothing else is. */
@@ -105,7 +105,7 @@ export class IntervalWorks {
       void run.then(() => {
         lane.isRunning = false;
         this.#running.delete(run);
-        this.#wakeUp.call();
+        this.#wakeUp.notify();
       });
     }
     return pauseMs;

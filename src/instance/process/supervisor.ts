@@ -9,7 +9,7 @@ import { InstanceLife } from "./instance-life.ts";
 import { nextStep, type Step, type StepFacts } from "./next-step.ts";
 import type { ServerActions } from "./server-actions.ts";
 import { ServerWatch } from "./server-watch.ts";
-import { WakeUp } from "./wake-up.ts";
+import { WakeUp } from "../../common/wake-up.ts";
 
 export interface SupervisorOptions {
   readonly spec: InstanceSpec;

@@ -1,4 +1,4 @@
-import type { Clock } from "../../common/clock.ts";
+import type { Clock } from "./clock.ts";
 
 /** What a loop sleeps on: news wakes it, and news that came while it was busy is not lost. For one sleeper. */
 export class WakeUp {

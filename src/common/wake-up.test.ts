@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { systemClock, type Clock } from "../../common/clock.ts";
+import { systemClock, type Clock } from "./clock.ts";
 import { WakeUp } from "./wake-up.ts";
 
 describe("a loop that sleeps", () => {
