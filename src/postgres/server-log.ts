@@ -29,7 +29,8 @@ export async function lastLogLines(path: string, sinceByte: number): Promise<str
   try {
     await using file = await open(path, "r");
     const end = (await file.stat()).size;
-    const start = Math.max(Math.min(sinceByte, end), end - tailBytes);
+    // Shorter than then: it was begun anew.
+    const start = Math.max(sinceByte > end ? 0 : sinceByte, end - tailBytes);
     const buffer = Buffer.alloc(end - start);
     await file.read(buffer, 0, buffer.length, start);
     return pickLines(buffer.toString("utf8"));

@@ -3,9 +3,9 @@ import { EngineError } from "../common/errors.ts";
 import type { Log } from "../common/log.ts";
 import { openStore, parseStoreUrl } from "../storage/open-store.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
-import type { ObjectHeaders } from "../storage/s3/s3-objects.ts";
 import { wrapStore } from "../storage/wrap-store.ts";
 import { ClaimNote } from "./claim-note.ts";
+import { objectHeaders } from "./object-headers.ts";
 import type { RepositorySettings } from "./repository-settings.ts";
 import type { Repository } from "./repository.ts";
 import type { ServerName } from "./server-name.ts";
@@ -104,14 +104,6 @@ function claimNoteFor(
   });
 }
 
-function headersOf({ serverSideEncryption, objectTags = {} }: RepositorySettings): ObjectHeaders {
-  const tagging = new URLSearchParams(objectTags).toString();
-  return {
-    ...(serverSideEncryption === undefined ? {} : { ServerSideEncryption: serverSideEncryption }),
-    ...(tagging === "" ? {} : { Tagging: tagging }),
-  };
-}
-
 async function openWrapped(
   settings: RepositorySettings,
   log: Log,
@@ -127,7 +119,7 @@ async function openWrapped(
       ...(pathStyle === undefined ? {} : { pathStyle }),
       ...(caFile === undefined ? {} : { caFile }),
       ...(credentialsFile === undefined ? {} : { credentialsFile }),
-      headers: headersOf(settings),
+      headersOf: objectHeaders(settings),
     },
     signal,
   });

@@ -15,6 +15,8 @@ export const byteSize = z.union([
   }),
 ]);
 
+const serverSideEncryption = z.enum(["AES256", "aws:kms"]);
+
 /** Where a repository is and how to get at it, as configuration files say it. */
 export const repositorySettings = z.strictObject({
   /** What it is called in messages; `repo1`, `repo2`, … when left out. */
@@ -30,10 +32,16 @@ export const repositorySettings = z.strictObject({
    * when it changes. Without it: AWS' usual places.
    */
   credentialsFile: z.string().optional(),
-  /** S3: the store encrypts what is written, and holds the key. Default: as the bucket says. */
-  serverSideEncryption: z.enum(["AES256", "aws:kms"]).optional(),
-  /** S3: tags that every written object gets. */
+  /** S3: the store encrypts what is written, all of it or each as said, and holds the key. Default: as the bucket says. */
+  serverSideEncryption: z
+    .union([
+      serverSideEncryption,
+      z.strictObject({ wal: serverSideEncryption.optional(), base: serverSideEncryption.optional() }),
+    ])
+    .optional(),
+  /** S3: tags that every written object gets; history files get `historyTags` instead where those are given. */
   objectTags: z.record(z.string(), z.string()).optional(),
+  historyTags: z.record(z.string(), z.string()).optional(),
   maxBytesPerSecond: byteSize.optional(),
 });
 

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../../common/clock.ts";
+import { limitLogs } from "../../common/limited-logs.ts";
 import { EngineError } from "../../common/errors.ts";
 import { startControlPlane, type ControlPlane } from "../../control/control-plane.ts";
 import { readSecretProviders } from "../../control/external-secrets/provider-settings.ts";
@@ -14,7 +15,7 @@ import { logRoutes } from "../../http/log-routes.ts";
 import type { ManifestText } from "../../manifest/manifest-object.ts";
 import { parseListen, readApiToken } from "../control/api-token.ts";
 import { applyTexts } from "../control/apply-texts.ts";
-import { startInBackground } from "../control/background.ts";
+import { controlLog, startInBackground } from "../control/background.ts";
 import { connectControl } from "../control-client.ts";
 import { startLiveView } from "../control/live-view.ts";
 import { prepareStateDirectory } from "../control/prepare-state.ts";
@@ -45,7 +46,7 @@ export async function run(options: UpOptions, signal: AbortSignal): Promise<void
     const socketPath = await startInBackground(directory, options, signal);
     if (texts.length > 0) await applyAll(socketPath, texts, options);
     process.stdout.write(
-      `The control plane runs in the background; its log is ${directory}/control.log. tidemark down ends it.\n`,
+      `The control plane runs in the background; its log is ${controlLog(directory)}. tidemark down ends it.\n`,
     );
     return;
   }
@@ -70,6 +71,7 @@ async function serve(
   const listen = options.listen === undefined ? undefined : parseListen(options.listen);
   const log = createCommandLog({ logLevel: options.logLevel ?? "warn" });
   const asked = new AbortController();
+  const ended = new AbortController();
   let leaveInstances = options.leaveRunning === true;
   await using plane = await startControlPlane({
     stateDirectory: directory,
@@ -109,6 +111,7 @@ async function serve(
       `API at http://${host}:${server.tcpPort ?? listen.port}, for whoever has the token in ${token.path}\n`,
     );
   }
+  void limitLogs([controlLog(directory)], { clock: systemClock, log, signal: ended.signal });
   const endView = startLiveView(
     store,
     (line) => process.stdout.write(line),
@@ -120,6 +123,7 @@ async function serve(
     await stopInstances(plane, leaveInstances);
   } finally {
     endView();
+    ended.abort();
   }
 }
 

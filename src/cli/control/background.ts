@@ -12,6 +12,9 @@ import { prepareStateDirectory } from "./prepare-state.ts";
 
 const patienceMs = 60_000;
 
+/** What a control plane in the background says. */
+export const controlLog = (directory: string): string => join(directory, "control.log");
+
 /**
  * Starts `tidemark up` on the state directory in a session of its own, with its output appended to `control.log` there, and
  * waits until it answers. One that runs already is taken as it is. Returns its socket. Throws `control-unreachable` with
@@ -30,7 +33,7 @@ export async function startInBackground(
   await prepareStateDirectory(directory);
   const present = await listeningSocket(directory);
   if (present !== undefined) return present;
-  const logFile = join(directory, "control.log");
+  const logFile = controlLog(directory);
   const log = await open(logFile, "a", 0o600).catch((error: unknown) => {
     throw fileError("open", logFile, error);
   });

@@ -29,3 +29,9 @@ test("one that is at work does not", () => {
   expect(restoreFailure(restoring("bootstrapping"))).toBeUndefined();
   expect(restoreFailure(restoring("running", "a store does not answer"))).toBeUndefined();
 });
+
+test("neither does one whose port somebody else has taken: it gets another one by itself", () => {
+  const error = "the server ended with status 1; its log ends: FATAL:  could not create any TCP/IP sockets";
+
+  expect(restoreFailure(restoring("failed", error))).toBeUndefined();
+});

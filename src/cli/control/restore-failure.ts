@@ -1,4 +1,5 @@
 import { EngineError } from "../../common/errors.ts";
+import { isPortTaken } from "../../control/clusters/port-taken.ts";
 import type { ClusterObject } from "./cluster-resource.ts";
 
 /**
@@ -7,7 +8,7 @@ import type { ClusterObject } from "./cluster-resource.ts";
  */
 export function restoreFailure({ metadata, status }: ClusterObject): EngineError | undefined {
   const failed = status.tidemark?.instances.find(
-    ({ state, error }) => state === "failed" && error !== undefined,
+    ({ state, error }) => state === "failed" && error !== undefined && !isPortTaken(error),
   );
   if (failed === undefined) return undefined;
   const { namespace, name } = metadata;

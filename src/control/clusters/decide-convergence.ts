@@ -7,6 +7,7 @@ import {
 } from "./cluster-facts.ts";
 import { phases } from "./cluster-status.ts";
 import { describeFailure } from "./describe-failure.ts";
+import { isPortTaken } from "./port-taken.ts";
 import { majorOfImage } from "./server-parameters.ts";
 import {
   settledMs,
@@ -49,13 +50,10 @@ export function converge(context: DecisionContext): ClusterDecision {
   );
 }
 
-/**
- * Another program listens on its port since it was chosen: the server's own words say so (pqcomm.c, postmaster.c). Not while a
- * changed specification is still to be followed.
- */
+/** Not while a changed specification is still to be followed. */
 function hasLostItsPort({ spec, status }: InstanceFacts): boolean {
   if (status?.phase !== "failed" || status.specVersion !== spec?.version) return false;
-  return /Address already in use|could not create any TCP\/IP sockets/.test(status.error?.message ?? "");
+  return isPortTaken(status.error?.message ?? "");
 }
 
 /** What the manifest wants and cannot get: a store that has gone, another major. It goes on with what it has, and says so. */

@@ -33,8 +33,9 @@ test("a store is opened with everything that its manifest says of it", async () 
     endpointURL: "https://s3.example",
     s3Credentials: { ...keys, region: "auto" },
     wal: { encryption: "aws:kms" },
-    data: { encryption: "aws:kms" },
+    data: { encryption: "AES256" },
     tags: { team: "data" },
+    historyTags: { kept: "long" },
   });
 
   expect(found).toMatchObject({
@@ -45,8 +46,9 @@ test("a store is opened with everything that its manifest says of it", async () 
         url: "s3://bucket/pg",
         endpoint: "https://s3.example",
         region: "auto",
-        serverSideEncryption: "aws:kms",
+        serverSideEncryption: { wal: "aws:kms", base: "AES256" },
         objectTags: { team: "data" },
+        historyTags: { kept: "long" },
       },
       credentials: { accessKeyId: "AK", secretAccessKey: "SK" },
     },
@@ -57,10 +59,6 @@ test.each([
   [
     { destinationPath: "gs://bucket" },
     'store "store" is at "gs://bucket", and only s3:// and directories are supported so far',
-  ],
-  [
-    { wal: { encryption: "AES256" }, data: { encryption: "aws:kms" } },
-    'store "store" wants "AES256" for WAL and "aws:kms" for base backups: all objects of a store get the same',
   ],
   [
     { s3Credentials: { accessKeyId: keys.accessKeyId } },

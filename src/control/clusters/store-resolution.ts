@@ -104,13 +104,6 @@ export function resolveStore(
   if ((s3?.accessKeyId === undefined) !== (s3?.secretAccessKey === undefined)) {
     problems.push(`store "${name}" needs both accessKeyId and secretAccessKey`);
   }
-  const { wal, data, tags } = configuration;
-  const encryption = wal?.encryption ?? data?.encryption;
-  if (data?.encryption !== undefined && data.encryption !== encryption) {
-    problems.push(
-      `store "${name}" wants "${encryption}" for WAL and "${data.encryption}" for base backups: all objects of a store get the same`,
-    );
-  }
   if (problems.length > 0 || url === undefined) return { kind: "missing", problems };
   return ok({
     ...description,
@@ -119,8 +112,7 @@ export function resolveStore(
       url,
       ...(configuration.endpointURL === undefined ? {} : { endpoint: configuration.endpointURL }),
       ...(region === undefined ? {} : { region }),
-      ...(encryption === undefined ? {} : { serverSideEncryption: encryption }),
-      ...(tags === undefined || Object.keys(tags).length === 0 ? {} : { objectTags: tags }),
+      ...headersOf(configuration),
     },
     credentials:
       accessKeyId === undefined || secretAccessKey === undefined
@@ -128,6 +120,23 @@ export function resolveStore(
         : { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) },
     certificates,
   });
+}
+
+function headersOf({
+  wal,
+  data,
+  tags,
+  historyTags,
+}: StoreConfiguration): Pick<RepositorySettings, "serverSideEncryption" | "objectTags" | "historyTags"> {
+  const encryption = {
+    ...(wal?.encryption === undefined ? {} : { wal: wal.encryption }),
+    ...(data?.encryption === undefined ? {} : { base: data.encryption }),
+  };
+  return {
+    ...(Object.keys(encryption).length === 0 ? {} : { serverSideEncryption: encryption }),
+    ...(tags === undefined ? {} : { objectTags: tags }),
+    ...(historyTags === undefined ? {} : { historyTags }),
+  };
 }
 
 /** A value of a Secret, decoded. The problem names Secret and key, never a value. */

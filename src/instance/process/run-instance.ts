@@ -2,6 +2,7 @@ import type { BackupResult } from "../../backup/create-backup.ts";
 import type { Clock } from "../../common/clock.ts";
 import { describeError, EngineError } from "../../common/errors.ts";
 import type { Log } from "../../common/log.ts";
+import { limitLogs } from "../../common/limited-logs.ts";
 import { listenForRequests } from "../../common/request-socket.ts";
 import { readBootstrapReport } from "../bootstrap/bootstrap-report.ts";
 import { pushCommand } from "../configuration/command-configuration.ts";
@@ -137,9 +138,13 @@ export async function runInstance(options: RunInstanceOptions): Promise<void> {
   };
   signal.addEventListener("abort", leave, { once: true });
   if (signal.aborted) leave();
+  const over = new AbortController();
+  const limiting = limitLogs([folder.serverLog, folder.processLog], { clock, log, signal: over.signal });
   try {
     await supervisor.run();
   } finally {
+    over.abort();
+    await limiting;
     signal.removeEventListener("abort", leave);
     await Promise.all([desk.close(), archiving.close(), slot.close()]);
     await removeProcessState(folder);

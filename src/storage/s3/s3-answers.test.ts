@@ -90,6 +90,15 @@ describe("failures of S3 become failures of the port", () => {
     });
   });
 
+  test("a refused wish is told from a refused asker", async () => {
+    const store = await scripted(() => ({ status: 400, code: "InvalidRequest" }));
+
+    await expect(store.put("key", [Buffer.from("x")])).rejects.toMatchObject({
+      code: "store-denied",
+      hint: expect.stringContaining("or takes it over TLS") as string,
+    });
+  });
+
   test("a bucket in another region is named with its region", async () => {
     const headers = { "x-amz-bucket-region": "eu-central-1" };
     const store = await scripted(() => ({ status: 301, code: "PermanentRedirect", headers }));

@@ -60,6 +60,10 @@ const passingCodes = new Set([
   "XAmzContentSHA256Mismatch",
   "IncompleteBody",
 ]);
+/** Refusals of a request that a header asks too much of. */
+const unwelcomeCodes = new Set(["InvalidRequest", "InvalidArgument", "NotImplemented", "UnsupportedHeader"]);
+const unwelcomeHint =
+  "If encryption by the store, tags or a storage class are asked for: this store does not take one of them, or takes it over TLS (https://) alone.";
 const tlsCodes =
   /^(CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|ERR_TLS_CERT|INVALID_CA|HOSTNAME_MISMATCH|ERR_SSL_TLSV1_ALERT_UNKNOWN_CA)/;
 const notTlsCodes = /^(EPROTO|ERR_SSL_WRONG_VERSION_NUMBER|ERR_SSL_PACKET_LENGTH_TOO_LONG)/;
@@ -132,7 +136,10 @@ export function s3StoreError(error: unknown, what: S3Action): EngineError {
     status !== 429 &&
     !passingCodes.has(name)
   ) {
-    return new EngineError("store-denied", `${message}: ${serverWords(error, name)}`, { cause: error });
+    return new EngineError("store-denied", `${message}: ${serverWords(error, name)}`, {
+      cause: error,
+      ...(unwelcomeCodes.has(name) ? { hint: unwelcomeHint } : {}),
+    });
   }
   return unavailable(message, error, what.endpoint);
 }

@@ -9,7 +9,7 @@ import { isNotFound, isNotImplemented, isPreconditionFailed, s3ErrorName, s3Stat
 import { createPayload, instrument } from "./s3-payload.ts";
 import type { S3Session } from "./s3-session.ts";
 
-/** Headers that every written object gets: encryption at the server, storage class, tags (`key=value&…`, as in a URL). */
+/** Headers that a written object gets: encryption at the server, storage class, tags (`key=value&…`, as in a URL). */
 export interface ObjectHeaders {
   readonly ServerSideEncryption?: "AES256" | "aws:kms";
   readonly SSEKMSKeyId?: string;
@@ -20,7 +20,7 @@ export interface ObjectHeaders {
 export interface S3Context {
   readonly session: S3Session;
   readonly condition: ConditionKnowledge;
-  readonly headers: ObjectHeaders;
+  readonly headersOf: (key: string) => ObjectHeaders;
   /** Set once an answer showed that the bucket is there: from then on 404 means the key. */
   readonly bucket: { seen: boolean };
 }
@@ -207,7 +207,7 @@ async function putOnce(
       Bucket: session.bucket,
       Key: session.fullKey(key),
       ...content,
-      ...context.headers,
+      ...context.headersOf(key),
       ...(ifAbsent ? { IfNoneMatch: "*" } : {}),
     });
     const { answeredAt } = instrument(command, contentSha256);

@@ -16,8 +16,8 @@ export interface S3StoreOptions extends S3SessionOptions {
   readonly conditionalCreate?: ConditionalCreate;
   /** Preferred size of upload parts in bytes. Default 16 MiB: objects up to 156 GiB. */
   readonly partBytes?: number;
-  /** Encryption at the server, storage class. */
-  readonly headers?: ObjectHeaders;
+  /** What an object that is written under this key gets besides: encryption at the server, storage class, tags. */
+  readonly headersOf?: (key: string) => ObjectHeaders;
   readonly signal?: AbortSignal;
 }
 
@@ -29,7 +29,12 @@ export async function openS3Store(options: S3StoreOptions): Promise<ObjectStore>
   throwIfAborted(options.signal);
   const session = await openS3Session(options);
   const condition = new ConditionKnowledge(options.conditionalCreate ?? "auto");
-  const context: S3Context = { session, condition, headers: options.headers ?? {}, bucket: { seen: false } };
+  const context: S3Context = {
+    session,
+    condition,
+    headersOf: options.headersOf ?? (() => ({})),
+    bucket: { seen: false },
+  };
   const limits: Omit<StoreCapabilities, "conditionalCreate"> = {
     minPartBytes: 5 * mib,
     maxPartBytes: 5 * gib,

@@ -27,7 +27,10 @@ export async function startS3Upload(
     throw objectExists(session, key);
   }
   const started = await session.attempt(`start to write "${key}"`, options.signal, async () => {
-    const command = new session.sdk.CreateMultipartUploadCommand({ ...target, ...context.headers });
+    const command = new session.sdk.CreateMultipartUploadCommand({
+      ...target,
+      ...context.headersOf(key),
+    });
     const { UploadId } = await session.send(command, options.signal);
     if (UploadId === undefined) throw new Error("the answer has no upload ID");
     return { ...target, UploadId };

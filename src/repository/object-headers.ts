@@ -1,0 +1,35 @@
+import type { ObjectHeaders } from "../storage/s3/s3-objects.ts";
+import type { RepositorySettings } from "./repository-settings.ts";
+
+type HeaderSettings = Pick<RepositorySettings, "serverSideEncryption" | "objectTags" | "historyTags">;
+
+/**
+ * What is said to an S3 store of an object that is written under a key of ours: as Barman's `--encryption`, which its two writers
+ * take each for themselves, `--tags`, and `--history-tags`, which stands in for it with history files.
+ */
+export function objectHeaders({
+  serverSideEncryption,
+  objectTags,
+  historyTags,
+}: HeaderSettings): (key: string) => ObjectHeaders {
+  const tags = formatTags(objectTags);
+  const tagsOfHistory = historyTags === undefined ? tags : formatTags(historyTags);
+  return (key) => {
+    const encryption =
+      typeof serverSideEncryption === "string"
+        ? serverSideEncryption
+        : serverSideEncryption?.[isOfBaseBackup(key) ? "base" : "wal"];
+    const tagging = isHistory(key) ? tagsOfHistory : tags;
+    return {
+      ...(encryption === undefined ? {} : { ServerSideEncryption: encryption }),
+      ...(tagging === "" ? {} : { Tagging: tagging }),
+    };
+  };
+}
+
+const formatTags = (tags: Readonly<Record<string, string>> = {}): string =>
+  new URLSearchParams(tags).toString();
+
+/** Keys begin with the server's name (`keys.ts`). */
+const isOfBaseBackup = (key: string): boolean => /^[^/]+\/base\//.test(key);
+const isHistory = (key: string): boolean => /^[^/]+\/wals\/[0-9A-F]{8}\.history(?:\.[a-z0-9]+)?$/.test(key);
