@@ -102,7 +102,12 @@ export function startTidemark(args: readonly string[], options: ProgramOptions =
 
 /** Test servers know one role, which the user who runs the tests has by their peer map, whatever its own name is. */
 function environmentOf({ environment = {}, faultPoint }: ProgramOptions): Record<string, string> {
-  const own = { PGUSER: "postgres", ...environment };
+  const { NODE_COMPILE_CACHE: cache } = process.env;
+  const own = {
+    PGUSER: "postgres",
+    ...(cache === undefined ? {} : { NODE_COMPILE_CACHE: cache }),
+    ...environment,
+  };
   return faultPoint === undefined ? own : { ...own, TIDEMARK_FAULT_POINT: faultPoint };
 }
 
