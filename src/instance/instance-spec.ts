@@ -50,10 +50,19 @@ const bootstrap = z.discriminatedUnion("kind", [
   }),
   z.strictObject({
     kind: z.literal("clone"),
-    /** Socket folder and port of the server to copy, on this machine, and its data directory. */
+    /** What becomes a standby. Socket folder and port of the server to copy, on this machine, and its data directory. */
     host: z.string(),
     port: z.number().int(),
     dataDirectory: z.string(),
+  }),
+  z.strictObject({
+    kind: z.literal("copy"),
+    /** The primary of another cluster, as above: its data become those of a cluster of their own. */
+    host: z.string(),
+    port: z.number().int(),
+    dataDirectory: z.string(),
+    /** As of a recovery. */
+    application: application.optional(),
   }),
 ]);
 

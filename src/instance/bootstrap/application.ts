@@ -1,9 +1,27 @@
+import type { ConnectionTarget } from "../../postgres/connection-error.ts";
 import type { SqlConnection } from "../../postgres/connection.ts";
+import { inDatabase } from "./superuser-session.ts";
 
 /** The application's database and the role that owns it. */
 export interface Application {
   readonly database: string;
   readonly owner: string;
+}
+
+/**
+ * Makes role and database on a server of this machine that has its data from elsewhere; undefined leaves it as it is. Throws
+ * `postgres-failed`, `aborted`.
+ */
+export async function ensureApplication(
+  server: Pick<ConnectionTarget, "host" | "port">,
+  application: Application | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  if (application === undefined) return;
+  await inDatabase(server, "postgres", signal, async (connection) => {
+    await ensureOwner(connection, application);
+    await ensureDatabase(connection, application);
+  });
 }
 
 /**

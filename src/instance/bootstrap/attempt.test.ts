@@ -92,6 +92,29 @@ describe("an attempt", () => {
   });
 });
 
+describe("an interrupted copy", () => {
+  const copy: Extract<InstanceBootstrap, { kind: "copy" }> = {
+    kind: "copy",
+    host: "/run/pg",
+    port: 5432,
+    dataDirectory: "/srv/pg",
+  };
+
+  test("is gone on with once it is promoted, wherever its origin is reached now, and else begun anew", async () => {
+    await using place = await lab();
+    const attempt = await createAttempt(place.folder, copy, undefined);
+
+    expect(await isResumable(attempt, copy)).toBe(false);
+    await attempt.note({ promoted: true });
+
+    expect(await isResumable(attempt, copy)).toBe(true);
+    const application = { database: "app", owner: "app" };
+    expect(await isResumable(attempt, { ...copy, host: "/run/other", port: 5433, application })).toBe(true);
+    expect(await isResumable(attempt, { ...copy, dataDirectory: "/srv/other" })).toBe(false);
+    expect(await isResumable(attempt, { ...copy, kind: "clone" })).toBe(false);
+  });
+});
+
 describe("an interrupted recovery", () => {
   async function restored(place: { readonly folder: InstanceFolder }) {
     const attempt = await createAttempt(place.folder, recovery, undefined);

@@ -20,7 +20,7 @@ import { recoveryReportSchema } from "./bootstrap-report.ts";
  * What a crash leaves, step by step:
  *   1. folder made, no mark yet    nothing but that; it is removed
  *   2. mark written                 an attempt that is not complete: it is removed with what the mark says is its own, or,
- *                                   if it is a recovery whose files are whole, gone on with
+ *                                   if it is a recovery whose files are whole or a copy that was promoted, gone on with
  *   3. `bootstrap.json` names it    it is complete, and renamed by whoever comes next
  *   4. renamed                      a data directory, and an attempt without one, which the next bootstrap removes
  */
@@ -40,9 +40,13 @@ const markSchema = z.object({
   resumed: z.number(),
   /** Set when it has reached its target, of which somebody made sure. */
   recovered: recoveryReportSchema.optional(),
+  /** Of a copy: it has a timeline of its own, and needs nothing of its origin any more. */
+  promoted: z.literal(true).optional(),
 });
 type AttemptMark = z.infer<typeof markSchema>;
-type AttemptNote = Partial<Pick<AttemptMark, "tablespaces" | "backup" | "resumed" | "recovered">>;
+type AttemptNote = Partial<
+  Pick<AttemptMark, "tablespaces" | "backup" | "resumed" | "recovered" | "promoted">
+>;
 
 /** One attempt at making an instance's data directory. */
 export class Attempt {
@@ -125,19 +129,27 @@ export async function findAttempts(
 }
 
 /**
- * What tells a bootstrap's specification from another one with another result: how a repository is reached is not part of it,
- * so that hours of replay survive a corrected certificate. Not its text: statements in it may hold passwords.
+ * What tells a bootstrap's specification from another one with another result: how a repository or a server is reached is not
+ * part of it, so that hours of replay survive a corrected certificate. Not its text: statements in it may hold passwords.
  */
 export function digestOf(bootstrap: InstanceBootstrap): string {
-  const result =
-    bootstrap.kind === "recovery"
-      ? {
-          ...bootstrap,
-          application: undefined,
-          repositories: bootstrap.repositories.map(({ url, endpoint }) => [url, endpoint]),
-        }
-      : bootstrap;
-  return createHash("sha256").update(JSON.stringify(result)).digest("hex");
+  return createHash("sha256")
+    .update(JSON.stringify(resultOf(bootstrap)))
+    .digest("hex");
+}
+
+function resultOf(bootstrap: InstanceBootstrap): unknown {
+  switch (bootstrap.kind) {
+    case "recovery": {
+      const repositories = bootstrap.repositories.map(({ url, endpoint }) => [url, endpoint]);
+      return { ...bootstrap, application: undefined, repositories };
+    }
+    case "copy":
+      return { kind: bootstrap.kind, dataDirectory: bootstrap.dataDirectory };
+    case "initdb":
+    case "clone":
+      return bootstrap;
+  }
 }
 
 function attemptsFolder({ root }: InstanceFolder): string {

@@ -9,7 +9,8 @@ import { controlPath, markerName, readTablespaceMark } from "../../restore/marke
 import { exists } from "../configuration/own-files.ts";
 import type { InstanceFolder } from "../instance-folder.ts";
 import { createAttempt, findAttempts, type Attempt } from "./attempt.ts";
-import { copyServer } from "./bootstrap-clone.ts";
+import { cloneServer } from "./bootstrap-clone.ts";
+import { copyCluster } from "./bootstrap-copy.ts";
 import { makeCluster } from "./bootstrap-initdb.ts";
 import type { BootstrapOptions } from "./bootstrap-options.ts";
 import { recoverCluster } from "./bootstrap-recovery.ts";
@@ -32,7 +33,7 @@ import { isResumable } from "./resume.ts";
  * @throws EngineError `target-directory` when there is a data directory, or anything else in its place; `target-unreachable`
  * for a recovery that cannot be done, with what can; `target-missed`; `postgres-failed`, for a statement of the specification
  * with its list and number; `postgres-missing`; what stores and files throw; `aborted`. A recovery that was interrupted, or
- * failed in replay, is gone on with by the next call; of anything else nothing stays.
+ * failed in replay, and a copy that was promoted are gone on with by the next call; of anything else nothing stays.
  */
 export async function bootstrapInstance(options: BootstrapOptions): Promise<BootstrapReport> {
   const { folder, spec, log, clock, onActivity } = options;
@@ -114,7 +115,10 @@ async function makeData(
       await makeCluster({ ...job, bootstrap });
       return undefined;
     case "clone":
-      await copyServer({ ...job, bootstrap });
+      await cloneServer({ ...job, bootstrap });
+      return undefined;
+    case "copy":
+      await copyCluster({ ...job, bootstrap });
       return undefined;
     case "recovery":
       return recoverCluster({ ...job, bootstrap });

@@ -1,24 +1,21 @@
-import { readControlFile } from "../../backup/backup-source.ts";
 import { assert } from "../../common/errors.ts";
 import { faultPoint } from "../../common/fault-point.ts";
 import { formatLsn } from "../../postgres/lsn.ts";
-import { startServer, type StartOptions } from "../../postgres/server.ts";
+import { startServer } from "../../postgres/server.ts";
 import type { RunningServer } from "../../postgres/server-running.ts";
 import type { Repository } from "../../repository/repository.ts";
 import { parseServerName } from "../../repository/server-name.ts";
 import type { RestorePlan } from "../../restore/plan-restore.ts";
 import { cleanUnfinishedRestore } from "../../restore/target-directory.ts";
 import { fetchCommand, writeCommandConfiguration } from "../configuration/command-configuration.ts";
-import { privateSettings } from "../configuration/start-settings.ts";
-import { writeConfigurationFiles } from "../configuration/write-configuration.ts";
-import { ensureDatabase, ensureOwner } from "./application.ts";
+import { ensureApplication } from "./application.ts";
 import type { BootstrapJob } from "./bootstrap-options.ts";
 import type { RecoveryReport } from "./bootstrap-report.ts";
 import { recoverToTarget } from "./recover-to-target.ts";
 import { concernsRepository, noSource, openSources, type RecoverySources } from "./recovery-sources.ts";
 import { planFrom, planLines, restoreFiles } from "./restore-files.ts";
+import { prepareStart } from "./private-start.ts";
 import { isResumable } from "./resume.ts";
-import { inDatabase } from "./superuser-session.ts";
 
 type RecoveryJob = BootstrapJob<"recovery">;
 
@@ -33,13 +30,7 @@ export async function recoverCluster(job: RecoveryJob): Promise<RecoveryReport> 
   const { server, report } =
     done === undefined ? await recover(job) : { server: await startAgain(job), report: done };
   await using _stopped = server;
-  const { application } = bootstrap;
-  if (application !== undefined) {
-    await inDatabase(server.connection, "postgres", signal, async (connection) => {
-      await ensureOwner(connection, application);
-      await ensureDatabase(connection, application);
-    });
-  }
+  await ensureApplication(server.connection, bootstrap.application, signal);
   onActivity("stopping the recovered server");
   await server.stop("fast");
   return report;
@@ -126,17 +117,4 @@ async function restoreFromAny(job: RecoveryJob, sources: RecoverySources): Promi
 async function startAgain(job: RecoveryJob): Promise<RunningServer> {
   job.onActivity("starting the recovered server again, for ourselves alone");
   return startServer({ ...(await prepareStart(job)), signal: job.signal });
-}
-
-/** It archives nowhere, listens nowhere but on a private socket, and its configuration is the instance's. */
-async function prepareStart(job: RecoveryJob): Promise<StartOptions> {
-  const { folder, spec, attempt, binaries, clock, signal } = job;
-  const { control } = await readControlFile(attempt.data, clock, signal);
-  await writeConfigurationFiles(folder, spec, { ...control, recovering: true });
-  return {
-    binaries,
-    dataDirectory: attempt.data,
-    settings: privateSettings(folder, binaries.major),
-    logFile: folder.serverLog,
-  };
 }

@@ -12,7 +12,7 @@ export const recoveryReportSchema = instanceStatusSchema.shape.recovery.unwrap()
 export type RecoveryReport = z.infer<typeof recoveryReportSchema>;
 
 const reportSchema = z.object({
-  kind: z.enum(["initdb", "recovery", "clone"]),
+  kind: z.enum(["initdb", "recovery", "clone", "copy"]),
   /** Of the call that completed it. */
   durationMs: z.number(),
   recovery: recoveryReportSchema.optional(),

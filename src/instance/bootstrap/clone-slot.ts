@@ -1,4 +1,5 @@
 import type { Clock } from "../../common/clock.ts";
+import { EngineError } from "../../common/errors.ts";
 import { sqlState } from "../../postgres/connection-error.ts";
 import type { SqlConnection } from "../../postgres/connection.ts";
 import { slotNameOf } from "../configuration/slot-name.ts";
@@ -24,6 +25,23 @@ export async function ensureCloneSlot(connection: SqlConnection, instance: strin
   if (found?.keeps === true || found?.active === true) return;
   if (found !== undefined) await connection.query("SELECT pg_drop_replication_slot($1)", [slot]);
   await connection.query("SELECT pg_create_physical_replication_slot($1, true)", [slot]);
+}
+
+/**
+ * Makes a primary keep WAL from now on for as long as this session lasts, and not a moment longer, however it ends: whoever copies a
+ * server and is killed leaves nothing there. `id` tells one copy from another. Throws `postgres-failed`, also for a standby.
+ */
+export async function keepWalMeanwhile(connection: SqlConnection, id: string): Promise<void> {
+  // A name that no instance has: `tidemark_pg_1` may be a standby's.
+  const made = await connection.query(
+    `SELECT pg_create_physical_replication_slot($1, true, true) WHERE NOT pg_is_in_recovery()`,
+    [slotNameOf(`copy-${id}-temporary`)],
+  );
+  if (made.length > 0) return;
+  throw new EngineError("postgres-failed", "the server to copy is a standby, not the primary any more", {
+    retryable: true,
+    hint: "The next attempt copies whoever is the primary then.",
+  });
 }
 
 const patienceMs = 10_000;

@@ -126,6 +126,50 @@ describe("killed at any step", () => {
   });
 
   test(
+    "a copy that becomes a cluster of its own is not there until it is whole, and its origin keeps nothing for it",
+    { timeout },
+    async () => {
+      await using lab = await bootstrapLab();
+      const origin = await lab.instance("pg-1", newCluster);
+      await origin.bootstrap();
+      const running = await origin.serve();
+      await sqlOn(running, `CREATE TABLESPACE fast LOCATION '${await lab.folder.make("space")}'`);
+      await sqlOn(running, "CREATE TABLE t TABLESPACE fast AS SELECT generate_series(1, 1000) AS n");
+      const { socketDirectory: host, port } = origin.spec;
+      const copy = await lab.instance("copy-1", {
+        kind: "copy",
+        host,
+        port,
+        dataDirectory: origin.folder.data,
+      });
+      const slots = async () => sqlOn(running, "SELECT slot_name FROM pg_replication_slots");
+      const copied = () => lab.activities.filter((activity) => activity === "copying the primary").length;
+
+      for (const [step, goesOn] of [
+        ["backup-started", false],
+        ["wal-copied", false],
+        ["recovery-started", false],
+        ["promoted", true],
+      ] as const) {
+        expect(await killedAt(copy, `bootstrap:${step}`)).toMatchObject({ signal: "SIGKILL" });
+        expect([step, await isThere(copy.folder.data)]).toEqual([step, false]);
+        await expect.poll(slots, { timeout: 10_000 }).toEqual([]);
+        lab.activities.length = 0;
+        await copy.bootstrap();
+        expect([step, copied() === 0]).toEqual([step, goesOn]);
+        expect([step, await attempts(copy)]).toEqual([step, []]);
+        const server = await copy.serve();
+        expect(
+          await sqlOn(server, "SELECT count(*)::int AS n, pg_is_in_recovery() AS standby FROM t"),
+        ).toEqual([{ n: 1000, standby: false }]);
+        await server.stop("fast");
+        await forget(copy);
+      }
+      expect(await slots()).toEqual([]);
+    },
+  );
+
+  test(
     "a recovery is not there until it has reached its target, and the next call goes on or begins anew",
     { timeout },
     async () => {
