@@ -356,8 +356,10 @@ describe("what cannot be changed", () => {
     );
   });
 
-  test("a schedule may be changed, and a Cluster's bootstrap with a warning that nothing comes of it", async () => {
+  test("a schedule may be changed, and a Cluster's bootstrap with a warning of what comes of it", async () => {
     const store = await openStore();
+    const messageOf = ({ findings }: ApplyResult) =>
+      findings.find(({ rule, severity }) => rule === "bootstrap-changed" && severity === "warning")?.message;
     apply(store, [cluster, scheduledBackup]);
 
     const schedule = apply(store, [scheduledBackup.replace("0 0 3", "0 0 4")]);
@@ -365,7 +367,14 @@ describe("what cannot be changed", () => {
 
     expect(outcomes(schedule)).toEqual(["ScheduledBackup/nightly configured"]);
     expect(outcomes(bootstrap)).toEqual(["Cluster/pg configured"]);
-    expect(rules(bootstrap)).toContain("warning bootstrap-changed");
+    expect(messageOf(bootstrap)).toMatch(
+      /^the cluster has no data yet: its bootstrap is done as it says now/,
+    );
+
+    store.setStatus(pg, { systemID: "7300000000000000001" }, {});
+    const late = apply(store, [`${cluster}  bootstrap: {initdb: {database: another}}\n`]);
+
+    expect(messageOf(late)).toBe("the cluster is there already: what changes in its bootstrap has no effect");
   });
 
   test("an object that is being deleted, and what is put into such a namespace", async () => {

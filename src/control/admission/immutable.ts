@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { isRecord, valueAt, type FieldPath } from "../../manifest/manifest-object.ts";
+import { rememberedStatus } from "../clusters/cluster-status.ts";
 import type { Resource } from "../resources/resource.ts";
 import type { ObjectFinding } from "./object-checks.ts";
 
@@ -46,10 +47,23 @@ export function* checkImmutable(
       rule: "bootstrap-changed",
       severity: "warning",
       path: ["spec", "bootstrap"],
-      message: "the cluster is there already: what changes in its bootstrap has no effect",
-      hint: "A Cluster is bootstrapped once, when it is made; make another one to bootstrap anew.",
+      ...effectOf(stored),
     };
   }
+}
+
+/** It has a system identifier as soon as it has data. */
+function effectOf({ status }: Resource): Pick<ObjectFinding, "message" | "hint"> {
+  return rememberedStatus(status).systemId === undefined
+    ? {
+        message:
+          "the cluster has no data yet: its bootstrap is done as it says now if none is under way, or when the one that is has failed",
+        hint: "Delete the Cluster first if what has begun is not to be finished.",
+      }
+    : {
+        message: "the cluster is there already: what changes in its bootstrap has no effect",
+        hint: "A Cluster is bootstrapped once, when it is made; make another one to bootstrap anew.",
+      };
 }
 
 const isEmpty = (value: unknown): boolean =>
