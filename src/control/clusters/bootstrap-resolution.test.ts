@@ -13,7 +13,11 @@ async function resolved(spec: Record<string, unknown>) {
     name: "pg",
     content: { spec: { storage: { size: "1Gi" }, ...spec } },
   });
-  return resolveBootstrap(viewCluster(cluster), store, folder);
+  return resolveBootstrap(viewCluster(cluster), {
+    store,
+    stateDirectory: folder,
+    instancesOf: async () => [],
+  });
 }
 
 const origin = [{ name: "origin", connectionParameters: { host: "db.example" } }];
@@ -30,9 +34,9 @@ test.each([
     /^spec.replica: /,
   ],
   [
-    "pg_basebackup",
+    "a copy of a server from elsewhere",
     { bootstrap: { pg_basebackup: { source: "origin" } } },
-    /^bootstrap.pg_basebackup is not supported yet/,
+    /^external cluster "origin" is at host "db.example", which is no Cluster's: /,
   ],
   [
     "a source without a store",

@@ -1,35 +1,45 @@
+import { join } from "node:path";
 import { describeError, isEngineError } from "../../common/errors.ts";
-import { findServerBinaries, listServerBinaries } from "../../postgres/server-binaries.ts";
+import type { InstanceBootstrap } from "../../instance/instance-spec.ts";
 import type { ResourceStore } from "../resources/resource-store.ts";
-import type { ClusterFacts } from "./cluster-facts.ts";
+import type { ResourceKey } from "../resources/resource.ts";
+import { chooseServer } from "./choose-server.ts";
+import type { ClusterFacts, InstanceFacts } from "./cluster-facts.ts";
 import { clusterFolders } from "./cluster-folders.ts";
 import type { ClusterView } from "./cluster-view.ts";
-import { applicationOf, initdbBootstrap } from "./instance-bootstrap.ts";
-import { recoverySourceOf, wantedTarget, wantedTimeline } from "./recovery-bootstrap.ts";
-import { majorOfImage } from "./server-parameters.ts";
-import { resolveStore, type ResolvedStore } from "./store-resolution.ts";
+import { copyBootstrap } from "./copy-bootstrap.ts";
+import { givenApplication, initdbBootstrap } from "./instance-bootstrap.ts";
+import { recoverySourceOf, wantedTarget, wantedTimeline, type Recovery } from "./recovery-bootstrap.ts";
 import { writeStoreFiles } from "./store-files.ts";
-import { join } from "node:path";
+import { resolveStore, type ResolvedStore } from "./store-resolution.ts";
 
 type BootstrapFact = ClusterFacts["bootstrap"];
 
-/** How the first instance of a cluster comes to be, with everything that it needs at hand. */
-export async function resolveBootstrap(
-  view: ClusterView,
-  store: ResourceStore,
-  stateDirectory: string,
-): Promise<BootstrapFact> {
-  const server = await chooseServer(view);
-  if (server.kind === "missing") return server;
-  const made = await bootstrapOf(view, store, stateDirectory);
-  if (made.kind !== "ok") return made;
-  return { kind: "ok", value: { bootstrap: made.value, ...server.value } };
+interface BootstrapDeps {
+  readonly store: ResourceStore;
+  readonly stateDirectory: string;
+  /** What is known of the instances of any cluster. */
+  readonly instancesOf: (cluster: ResourceKey) => Promise<readonly InstanceFacts[]>;
 }
 
-type Bootstrap = Extract<BootstrapFact, { kind: "ok" }>["value"]["bootstrap"];
-type Made = { readonly kind: "ok"; readonly value: Bootstrap } | Exclude<BootstrapFact, { kind: "ok" }>;
+/** How the first instance of a cluster comes to be, with everything that it needs at hand. */
+export async function resolveBootstrap(view: ClusterView, deps: BootstrapDeps): Promise<BootstrapFact> {
+  const made = await bootstrapOf(view, deps);
+  if (made.kind !== "ok") return made;
+  const { bootstrap, major } = made.value;
+  const server = await chooseServer(view, major);
+  return server.kind === "missing" ? server : { kind: "ok", value: { bootstrap, ...server.value } };
+}
 
-async function bootstrapOf(view: ClusterView, store: ResourceStore, stateDirectory: string): Promise<Made> {
+interface ResolvedBootstrap {
+  readonly bootstrap: InstanceBootstrap;
+  /** Where the data to begin with have one. */
+  readonly major: number | undefined;
+}
+type Unresolved = Exclude<BootstrapFact, { kind: "ok" }>;
+type Made<Value> = { readonly kind: "ok"; readonly value: Value } | Unresolved;
+
+async function bootstrapOf(view: ClusterView, deps: BootstrapDeps): Promise<Made<ResolvedBootstrap>> {
   const { recovery, pg_basebackup: copy } = view.spec.bootstrap ?? {};
   if (isReplica(view)) {
     return {
@@ -39,13 +49,20 @@ async function bootstrapOf(view: ClusterView, store: ResourceStore, stateDirecto
       ],
     };
   }
-  if (copy !== undefined) {
-    return {
-      kind: "missing",
-      problems: ["bootstrap.pg_basebackup is not supported yet: recover from a store instead"],
-    };
-  }
-  if (recovery === undefined) return initdbBootstrap(view, store);
+  if (copy !== undefined) return copyBootstrap(view, deps);
+  const made =
+    recovery === undefined
+      ? initdbBootstrap(view, deps.store)
+      : await recoveryBootstrap(view, recovery, deps);
+  if (made.kind !== "ok") return made;
+  return { kind: "ok", value: { bootstrap: made.value, major: undefined } };
+}
+
+async function recoveryBootstrap(
+  view: ClusterView,
+  recovery: Recovery,
+  { store, stateDirectory }: BootstrapDeps,
+): Promise<Made<InstanceBootstrap>> {
   const source = recoverySourceOf(view, recovery, store);
   if (source.kind !== "ok") return source;
   const { serverName, stores, backup } = source.value;
@@ -57,7 +74,6 @@ async function bootstrapOf(view: ClusterView, store: ResourceStore, stateDirecto
   );
   // Apart from the cluster's own stores, which may have the same names and other credentials.
   const directory = join(clusterFolders(stateDirectory, view.key).stores, "source");
-  const application = applicationOf(view);
   try {
     return {
       kind: "ok",
@@ -68,9 +84,7 @@ async function bootstrapOf(view: ClusterView, store: ResourceStore, stateDirecto
         backup,
         timeline: wantedTimeline(recovery),
         target: wantedTarget(recovery),
-        ...(application === undefined
-          ? {}
-          : { application: { database: application.database, owner: application.owner } }),
+        ...givenApplication(view),
         tablespaces: {},
       },
     };
@@ -87,37 +101,4 @@ function isReplica({ spec, name }: ClusterView): boolean {
   const { replica } = spec;
   if (replica === undefined) return false;
   return replica.enabled ?? (replica.primary !== undefined && replica.primary !== (replica.self ?? name));
-}
-
-/** By `imageName`; without one, CloudNativePG's own default has a major too, and here it is the newest there is. */
-async function chooseServer(view: ClusterView): Promise<
-  | {
-      readonly kind: "ok";
-      readonly value: { readonly major: number; readonly binDirectory: string | undefined };
-    }
-  | { readonly kind: "missing"; readonly problems: readonly string[] }
-> {
-  const { imageName } = view.spec;
-  const wanted = imageName === undefined ? undefined : majorOfImage(imageName);
-  if (imageName !== undefined && wanted === undefined) {
-    return {
-      kind: "missing",
-      problems: [
-        `imageName "${imageName}" does not say which PostgreSQL it is: write a tag that begins with the major version`,
-      ],
-    };
-  }
-  try {
-    const [newest] = (await listServerBinaries()).toSorted((a, b) => b.major - a.major);
-    const { major } =
-      wanted === undefined && newest !== undefined ? newest : await findServerBinaries({ major: wanted });
-    // The instance looks for the programs itself: an update of the machine's own server moves them.
-    return { kind: "ok", value: { major, binDirectory: undefined } };
-  } catch (error) {
-    if (!isEngineError(error, "postgres-missing")) throw error;
-    return {
-      kind: "missing",
-      problems: [`${error.message}${error.hint === undefined ? "" : `. ${error.hint}`}`],
-    };
-  }
 }

@@ -100,8 +100,20 @@ function addInTree(stores: StoreDescription[], defaultName: string, configuratio
   stores[same] = { ...found, configuration: { ...configuration, ...found.configuration } };
 }
 
+/** A directory may be written with `file://` and without. */
 function placeOf({ destinationPath, endpointURL = "" }: StoreConfiguration): string {
-  return `${endpointURL.replace(/\/+$/, "").toLowerCase()} ${destinationPath.replace(/\/+$/, "")}`;
+  const path = destinationPath.replace(/^file:\/\//, "").replace(/\/+$/, "");
+  return `${endpointURL.replace(/\/+$/, "").toLowerCase()} ${path}`;
+}
+
+/** A store of the one in which both would write below the same name. */
+export function sharedStore(one: ClusterArchive, other: ClusterArchive): StoreDescription | undefined {
+  return one.stores.find((store) =>
+    other.stores.some(
+      ({ serverName, configuration }) =>
+        serverName === store.serverName && placeOf(configuration) === placeOf(store.configuration),
+    ),
+  );
 }
 
 function policyOf(text: string | undefined, stores: number): "all" | number | undefined {

@@ -19,6 +19,7 @@ import { clusterFolders } from "./cluster-folders.ts";
 import { clusterStatus, type BackupReport } from "./cluster-report.ts";
 import { phases, rememberedStatus, type RememberedStatus } from "./cluster-status.ts";
 import { viewCluster, type ClusterView } from "./cluster-view.ts";
+import { copiesToMake } from "./copy-source.ts";
 import { decideCluster } from "./decide-cluster.ts";
 import { wantedSpec, type OpenableArchive } from "./instance-specs.ts";
 import { ensureLoginSecrets, syncPasswords } from "./logins.ts";
@@ -51,8 +52,9 @@ export class ClusterReconciler implements Reconciler {
     this.#options = options;
   }
 
-  /** Everything that a Cluster may name lies in its own namespace, and a look costs little. */
+  /** Everything that a Cluster may name lies in its own namespace, but for one that it is a copy of; and a look costs little. */
   affectedBy({ resource }: ResourceChange): readonly ResourceKey[] {
+    if (resource.kind === "Cluster") return copiesToMake(this.#options.store, keyOf(resource));
     if (!["ObjectStore", "Secret", "ConfigMap", "Backup"].includes(resource.kind)) return [];
     return this.#options.store.list({ kind: "Cluster", namespace: resource.metadata.namespace }).map(keyOf);
   }
@@ -116,7 +118,11 @@ export class ClusterReconciler implements Reconciler {
       bootstrap:
         present.length > 0 && !(remembered.systemId === undefined && present.every(isUnmade))
           ? { kind: "waiting", reason: "it has been bootstrapped" }
-          : await resolveBootstrap(view, store, stateDirectory),
+          : await resolveBootstrap(view, {
+              store,
+              stateDirectory,
+              instancesOf: async (cluster) => instances.facts(cluster),
+            }),
       instances: present,
       now: clock.now(),
     };

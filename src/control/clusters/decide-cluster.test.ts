@@ -177,6 +177,20 @@ test("a bootstrap that has failed is tried as the manifest says now; one that is
   expect(actionsFor(failed)).toEqual([]);
 });
 
+test("a bootstrap that has failed and cannot be tried as the manifest says now says what hinders it", () => {
+  const view = cluster();
+  const status: InstanceStatus = { ...failed, bootstrapped: false };
+  const instances = [instance(view, 1, { status, isServerAlive: false })];
+  const reasonFor = (fact: ClusterFacts["bootstrap"], known: object = {}) =>
+    decide(view, { instances, bootstrap: fact, status: { currentPrimary: "pg-1", ...known } }).phaseReason;
+
+  expect(reasonFor({ kind: "waiting", reason: "its origin is not there" })).toBe("its origin is not there");
+  expect(reasonFor({ kind: "missing", problems: ["no host", "no user"] })).toBe("no host; no user");
+  expect(reasonFor({ kind: "waiting", reason: "it has been bootstrapped" }, { systemID: "7" })).toBe(
+    "it does not start",
+  );
+});
+
 test("nothing is made while a store or Secret is missing, and the reason is said", () => {
   const decision = decide(cluster(), {
     archive: { kind: "missing", problems: ['Secret "s3" is not there'] },

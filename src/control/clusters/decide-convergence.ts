@@ -1,14 +1,15 @@
 import {
   isPrimaryServer,
   isRunning,
+  isUnmade,
   type ClusterAction,
   type ClusterDecision,
   type InstanceFacts,
 } from "./cluster-facts.ts";
+import { majorOfImage } from "../../manifest/image-major.ts";
 import { phases } from "./cluster-status.ts";
 import { describeFailure } from "./describe-failure.ts";
 import { isPortTaken } from "./port-taken.ts";
-import { majorOfImage } from "./server-parameters.ts";
 import {
   settledMs,
   specActions,
@@ -76,13 +77,24 @@ function stateOf({ facts, primary }: DecisionContext): Pick<ClusterDecision, "ph
   const waiting = facts.instances.find((instance) => !isRunning(instance));
   if (waiting === undefined) return { phase: phases.waitingForInstances, phaseReason: undefined };
   const { status } = waiting;
-  const why = status?.error === undefined ? status?.activity : describeFailure(status.error);
+  const why =
+    hindranceOf(facts, waiting) ??
+    (status?.error === undefined ? status?.activity : describeFailure(status.error));
   const isNew = status?.bootstrapped !== true;
   if (waiting === primary) {
     const wasReady = facts.remembered.systemId !== undefined;
     return { phase: wasReady ? phases.waitingForInstances : phases.settingUpPrimary, phaseReason: why };
   }
   return { phase: isNew ? phases.creatingReplica : phases.waitingForInstances, phaseReason: why };
+}
+
+/** Why a bootstrap that has failed is not tried anew as the manifest says now: what it needs is not there, or not any more. */
+function hindranceOf(
+  { bootstrap, remembered }: DecisionContext["facts"],
+  instance: InstanceFacts,
+): string | undefined {
+  if (remembered.systemId !== undefined || !isUnmade(instance) || bootstrap.kind === "ok") return undefined;
+  return bootstrap.kind === "missing" ? bootstrap.problems.join("; ") : bootstrap.reason;
 }
 
 /** Parameters that need a restart: standbys first, since they must not have less than their primary for long. */

@@ -67,8 +67,9 @@ function bootstrapAnew(
 ): { readonly bootstrap: WantedSpec["bootstrap"]; readonly major?: number } | undefined {
   if (remembered.systemId !== undefined || !isUnmade(instance) || bootstrap.kind !== "ok") return undefined;
   const { bootstrap: wanted, major } = bootstrap.value;
-  // The newest that is installed may be another one by now; only who names one wants another.
-  return view.spec.imageName === undefined ? { bootstrap: wanted } : { bootstrap: wanted, major };
+  // The newest that is installed may be another one by now; only who names one, or copies one, wants another.
+  const isSaid = view.spec.imageName !== undefined || wanted.kind === "copy";
+  return isSaid ? { bootstrap: wanted, major } : { bootstrap: wanted };
 }
 
 function roleOf(instance: InstanceFacts, primary: InstanceFacts): InstanceRole | undefined {

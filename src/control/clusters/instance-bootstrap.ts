@@ -25,6 +25,15 @@ export function applicationOf({
   return { database, owner: initdb?.owner ?? database, secret: initdb?.secret?.name };
 }
 
+/** The application of a cluster that has its data from elsewhere, as far as one is named. */
+export function givenApplication(view: ClusterView): {
+  readonly application?: { readonly database: string; readonly owner: string };
+} {
+  const application = applicationOf(view);
+  if (application === undefined) return {};
+  return { application: { database: application.database, owner: application.owner } };
+}
+
 /** A new, empty cluster. */
 export function initdbBootstrap(view: ClusterView, store: ResourceStore): Resolution<InitdbBootstrap> {
   const initdb = view.spec.bootstrap?.initdb ?? {};

@@ -7,11 +7,12 @@ import { viewCluster, type ClusterSpec, type ClusterView } from "./cluster-view.
 import {
   defaultRetentionIntervalSeconds,
   describeObjectStore,
+  missing,
   type Resolution,
   type StoreDescription,
 } from "./store-resolution.ts";
 
-type Recovery = NonNullable<NonNullable<ClusterSpec["bootstrap"]>["recovery"]>;
+export type Recovery = NonNullable<NonNullable<ClusterSpec["bootstrap"]>["recovery"]>;
 type ExternalCluster = NonNullable<ClusterSpec["externalClusters"]>[number];
 
 /** What a cluster is to be recovered from. */
@@ -147,8 +148,4 @@ export function wantedTarget({ recoveryTarget: given = {} }: Recovery): WantedTa
 export function wantedTimeline({ recoveryTarget }: Recovery): "latest" | number {
   const text = recoveryTarget?.targetTLI ?? "latest";
   return text === "" || text === "latest" ? "latest" : Number(text);
-}
-
-function missing(problem: string): { readonly kind: "missing"; readonly problems: readonly string[] } {
-  return { kind: "missing", problems: [problem] };
 }

@@ -21,14 +21,6 @@ export function serverParameters({ spec }: ClusterView): Readonly<Record<string,
   };
 }
 
-/** The major version that an image's tag begins with: `…/postgresql:17.5-minimal-bookworm`; undefined when it does not say. */
-export function majorOfImage(imageName: string): number | undefined {
-  const [withoutDigest = ""] = imageName.split("@");
-  const tag = /:([^:/]+)$/.exec(withoutDigest)?.[1];
-  const major = /^(\d+)/.exec(tag ?? "")?.[1];
-  return major === undefined ? undefined : Number(major);
-}
-
 const units: Readonly<Record<string, number>> = {
   m: 1e-3,
   k: 1e3,

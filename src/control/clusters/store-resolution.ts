@@ -174,6 +174,7 @@ function ok<T>(value: T): Resolution<T> {
   return { kind: "ok", value };
 }
 
-function missing(problem: string): Resolution<never> {
+/** There is one problem, this one. */
+export function missing(problem: string): Extract<Resolution<never>, { kind: "missing" }> {
   return { kind: "missing", problems: [problem] };
 }

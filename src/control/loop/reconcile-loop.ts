@@ -47,7 +47,7 @@ export class ReconcileLoop {
     const wake = () => this.#wakeUp.notify();
     const unsubscribe = store.subscribe(({ type, resource }) => {
       if (resource.kind === reconciler.kind) this.add(keyOf(resource));
-      else for (const key of reconciler.affectedBy?.({ type, resource }) ?? []) this.add(key);
+      for (const key of reconciler.affectedBy?.({ type, resource }) ?? []) this.add(key);
     });
     signal.addEventListener("abort", wake, { once: true });
     for (const resource of store.list({ kind: reconciler.kind })) this.add(keyOf(resource));

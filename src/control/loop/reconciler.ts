@@ -10,7 +10,7 @@ export interface Reconciler {
   readonly kind: string;
   /** Throws for what a later call may bring right: it is logged, and tried again with growing pauses. */
   reconcile(key: ResourceKey, signal: AbortSignal): Promise<Again>;
-  /** Which objects of this kind are to be looked at because of a change of another kind. */
+  /** Which objects of this kind are to be looked at because of a change of another one, of whatever kind. */
   affectedBy?(change: ResourceChange): readonly ResourceKey[];
 }
 

@@ -84,7 +84,7 @@ describe("reconcilers are called", () => {
     expect(found).toEqual(["1", "2", "3", undefined]);
   });
 
-  it("for what a change of another kind affects", async () => {
+  it("for what a change of another object affects, also of their own kind", async () => {
     const { store, start } = await lab();
     make(store, "a", "b");
     const { calls, reconciler } = noting();
@@ -93,19 +93,22 @@ describe("reconcilers are called", () => {
       ...reconciler,
       affectedBy: ({ type, resource }) => {
         asked.push(`${type} ${resource.kind}`);
-        return resource.kind === "Secret" ? [key("Cluster", "b")] : [];
+        const affects = resource.kind === "Secret" || resource.metadata.name === "c";
+        return affects ? [key("Cluster", "b")] : [];
       },
     });
     await settle();
     calls.length = 0;
 
     store.create(draft("Secret", "s"));
-    store.create(draft("ConfigMap", "c"));
+    store.create(draft("ConfigMap", "m"));
+    await settle();
+    expect(calls).toEqual(["b"]);
     make(store, "c");
     await settle();
 
-    expect(calls).toEqual(["b", "c"]);
-    expect(asked).toEqual(["added Secret", "added ConfigMap"]);
+    expect(calls).toEqual(["b", "c", "b"]);
+    expect(asked).toEqual(["added Secret", "added ConfigMap", "added Cluster"]);
   });
 
   it("for what they are triggered for, all of that kind", async () => {
@@ -329,8 +332,8 @@ describe("the end", () => {
       told.push(name);
     });
     let asked = 0;
-    const affectedBy = () => {
-      asked++;
+    const affectedBy: Reconciler["affectedBy"] = ({ resource }) => {
+      if (resource.kind === "Secret") asked++;
       return [];
     };
     const running = start({ ...reconciler, affectedBy });

@@ -86,20 +86,25 @@ const bootstrap = z.strictObject({
   pg_basebackup: z.strictObject({ source: z.string(), ...application }).optional(),
 });
 
-/** Kubernetes' own SecretKeySelector. */
-const optionalSelector = z.strictObject({
-  name: z.string().optional(),
-  key: z.string(),
-  optional: z.boolean().optional(),
-});
+/**
+ * Kubernetes' own SecretKeySelector: of a password or certificate for a connection. The only servers that are connected to are of
+ * this control plane, over sockets that ask for neither.
+ */
+const connectionSecret = z
+  .strictObject({
+    name: z.string().optional(),
+    key: z.string(),
+    optional: z.boolean().optional(),
+  })
+  .register(fieldFacts, { kubernetesOnly: true });
 
 const externalCluster = z.strictObject({
   name: z.string(),
   connectionParameters: z.record(z.string(), z.string()).optional(),
-  sslCert: optionalSelector.optional(),
-  sslKey: optionalSelector.optional(),
-  sslRootCert: optionalSelector.optional(),
-  password: optionalSelector.optional(),
+  sslCert: connectionSecret.optional(),
+  sslKey: connectionSecret.optional(),
+  sslRootCert: connectionSecret.optional(),
+  password: connectionSecret.optional(),
   barmanObjectStore: deprecatedStore.optional(),
   plugin: plugin.optional(),
 });

@@ -2,6 +2,7 @@ import type { Rule } from "./rule.ts";
 import { annotationRules } from "./rules/annotations.ts";
 import { backupRules } from "./rules/backups.ts";
 import { clusterRules } from "./rules/clusters.ts";
+import { copyRules } from "./rules/copies.ts";
 import { credentialRules } from "./rules/credentials.ts";
 import { destinationRules } from "./rules/destinations.ts";
 import { drillRules } from "./rules/drills.ts";
@@ -39,6 +40,7 @@ export const allRules: readonly Rule[] = [
   ...ownerRules,
   ...externalSecretRules,
   ...externalClusterRules,
+  ...copyRules,
   ...backupRules,
   ...scheduleRules,
   ...recoveryTargetRules,

@@ -169,7 +169,9 @@ export function placeOf({ configuration }: StoreUse): string | undefined {
   const destination = textAt(object, ...path, "destinationPath");
   if (destination === undefined) return undefined;
   const endpoint = textAt(object, ...path, "endpointURL") ?? "";
-  return `${endpoint.replace(/\/+$/, "").toLowerCase()} ${destination.replace(/\/+$/, "")}`;
+  // A directory may be written with `file://` and without.
+  const place = destination.replace(/^file:\/\//, "").replace(/\/+$/, "");
+  return `${endpoint.replace(/\/+$/, "").toLowerCase()} ${place}`;
 }
 
 /** The destination path of a use, for messages. */

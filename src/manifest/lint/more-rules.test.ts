@@ -246,6 +246,114 @@ test("unusable-source: a store cannot be copied, a server not recovered from", (
   ]);
 });
 
+describe("copy-source", () => {
+  const copyOf = (connectionParameters: object, more: object = {}) =>
+    cluster(
+      {
+        bootstrap: { pg_basebackup: { source: "origin" } },
+        externalClusters: [{ name: "origin", connectionParameters }],
+        ...more,
+      },
+      {},
+      "pg-copy",
+    );
+  const at = "spec.externalClusters[0].connectionParameters";
+  const image = (major: number) => ({ imageName: `ghcr.io/cloudnative-pg/postgresql:${major}` });
+
+  test.each([
+    [{ host: "pg-rw" }, []],
+    [{ host: "pg-ro.default.svc.cluster.local" }, []],
+    [
+      { user: "streaming_replica" },
+      [`warning ${at}.host: external cluster "origin" has no host: nothing says what is to be copied`],
+    ],
+    [
+      { host: "db.example.com" },
+      [
+        `warning ${at}.host: "db.example.com" is no Cluster's service: a server from elsewhere is not copied here`,
+      ],
+    ],
+    [
+      { host: "pg-rw", hostaddr: "10.0.0.1" },
+      [
+        `warning ${at}.hostaddr: "10.0.0.1" is no Cluster's service: a server from elsewhere is not copied here`,
+      ],
+    ],
+    [
+      { host: "pg-rw.production" },
+      [`warning ${at}.host: Cluster "pg" is not in namespace "production" of these manifests`],
+    ],
+    [{ host: "pg-copy-rw" }, [`error ${at}.host: "pg-copy-rw" is this Cluster's own service`]],
+  ])("%j", (connectionParameters, expected) => {
+    expect(findings("copy-source", cluster({}), copyOf(connectionParameters))).toEqual(expected);
+  });
+
+  test("a copy of another major version is none", () => {
+    const of = (own: object, theirs: object) =>
+      findings("copy-source", cluster(theirs), copyOf({ host: "pg-r" }, own));
+
+    expect(of(image(17), image(17))).toEqual([]);
+    expect(of({}, image(16))).toEqual([]);
+    expect(of(image(17), image(16))).toEqual([
+      'error spec.imageName: it is of PostgreSQL 17, and Cluster "pg", which it is a copy of, of 16: a copy has the major version of its origin',
+    ]);
+  });
+});
+
+test("archives-nowhere: a copy has no archive because its origin has one", () => {
+  const copy = {
+    bootstrap: { pg_basebackup: { source: "origin" } },
+    externalClusters: [{ name: "origin", connectionParameters: { host: "pg-rw" } }],
+  };
+
+  expect(findings("archives-nowhere", cluster(copy))).toEqual([
+    "warning spec: the new cluster archives nowhere: it has no plugin, and externalClusters is only where it comes from",
+  ]);
+});
+
+test("kubernetes-only: certificates and passwords of external clusters, since sockets ask for neither", () => {
+  const sslKey = { name: "pg-replication", key: "tls.key" };
+  const entry = { name: "origin", connectionParameters: { host: "pg-rw" }, sslKey, password: { key: "p" } };
+
+  expect(findings("kubernetes-only", cluster({ externalClusters: [entry] }))).toEqual([
+    "info spec.externalClusters[0].sslKey: without effect on one machine: spec.externalClusters[0].sslKey, spec.externalClusters[0].password",
+  ]);
+});
+
+test("two-writers: a directory is the same with file:// and without", () => {
+  const store = (name: string, destinationPath: string) => ({
+    apiVersion: "barmancloud.cnpg.io/v1",
+    kind: "ObjectStore",
+    metadata: { name },
+    spec: { configuration: { destinationPath } },
+  });
+  const writer = (name: string, barmanObjectName: string) =>
+    cluster(
+      {
+        plugins: [
+          {
+            name: "barman-cloud.cloudnative-pg.io",
+            parameters: { barmanObjectName, serverName: "pg" },
+          },
+        ],
+      },
+      {},
+      name,
+    );
+
+  expect(
+    findings(
+      "two-writers",
+      store("one", "/srv/backups"),
+      store("two", "file:///srv/backups/"),
+      writer("pg", "one"),
+      writer("pg-copy", "two"),
+    ),
+  ).toEqual([
+    'error spec.plugins[0]: it writes to file:///srv/backups/ as server "pg", and so does Cluster default/pg',
+  ]);
+});
+
 test("bad-archive-policy: of a Cluster's parameters too", () => {
   const of = (archivePolicy: string) =>
     findings(

@@ -101,7 +101,7 @@ const twoWriters: Rule = {
   severity: "error",
   summary: "two systems that write into one archive",
   explanation:
-    "Two PostgreSQL systems must never share destination path and server name: their WAL files have the same names, and one would destroy the other's archive. Give one of them another serverName.",
+    "Two PostgreSQL systems must never share destination path and server name: their WAL files have the same names, and one would destroy the other's archive. Give one of them another serverName. That holds for a copy of a cluster and its origin above all: they are one system by its identifier, and only their timelines differ.",
   *check(world) {
     const first = new Map<string, StoreUse>();
     for (const use of world.writers.flatMap((writer) => destinationsOf(world, writer))) {
@@ -134,12 +134,14 @@ const archivesNowhere: Rule = {
   *check(world) {
     for (const object of world.clusters) {
       if (destinationsOf(world, object).length > 0) continue;
-      const isRestored = isSetAt(object, "spec", "bootstrap", "recovery");
+      const isRestored = ["recovery", "pg_basebackup"].some((way) =>
+        isSetAt(object, "spec", "bootstrap", way),
+      );
       yield {
         object,
         path: ["spec"],
         message: isRestored
-          ? "the restored cluster archives nowhere: it has no plugin, and externalClusters is only where it comes from"
+          ? "the new cluster archives nowhere: it has no plugin, and externalClusters is only where it comes from"
           : "it archives nowhere: it has neither the plugin nor a barmanObjectStore",
         hint: `Add the plugin ${barmanPlugin} with parameters.barmanObjectName.`,
       };

@@ -69,7 +69,7 @@ const unusedExternalCluster: Rule = {
   severity: "info",
   summary: "an external cluster that nothing uses",
   explanation:
-    "externalClusters is a list of sources. An entry that is named by no `source` does nothing; in particular nothing is ever written to it.",
+    "externalClusters is a list of sources. An entry that is named by no `source` does nothing; in particular nothing is ever written to it, and no server is connected to. It may stay, for a copy or recovery to come.",
   *check(world) {
     for (const object of world.clusters) {
       const sources = [
@@ -123,7 +123,7 @@ const unusableSource: Rule = {
   severity: "error",
   summary: "a source that cannot be read in the way that is asked for",
   explanation:
-    "`bootstrap.pg_basebackup` copies a running server, so its source needs connectionParameters. `bootstrap.recovery` restores a base backup and WAL, so its source needs the plugin with an ObjectStore, or a barmanObjectStore. CloudNativePG looks only whether an entry of that name is there; the job that makes the cluster then fails, and is started again and again.",
+    "`bootstrap.pg_basebackup` copies a running server, so its source needs connectionParameters (which servers can be copied here, `copy-source` says). `bootstrap.recovery` restores a base backup and WAL, so its source needs the plugin with an ObjectStore, or a barmanObjectStore. CloudNativePG looks only whether an entry of that name is there; the job that makes the cluster then fails, and is started again and again.",
   *check(world) {
     for (const object of world.clusters) {
       for (const { name, path } of externalClustersOf(world, object)) {

@@ -160,7 +160,7 @@ const kubernetesOnly: Rule = {
   severity: "info",
   summary: "fields that mean something on Kubernetes only",
   explanation:
-    "Placement, images, probes, resources and the like are accepted, so that the same manifest works on a cluster, and have no effect on one machine.",
+    "Placement, images, probes, resources and the like are accepted, so that the same manifest works on a cluster, and have no effect on one machine. So are passwords and certificates of external clusters: a running cluster is copied over its socket.",
   *check(world) {
     for (const object of world.objects) {
       const schema = findKind(object.apiVersion, object.kind)?.schema;
