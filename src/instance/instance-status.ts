@@ -36,6 +36,31 @@ export const backupJobSchema = z.object({
 });
 export type BackupJob = z.infer<typeof backupJobSchema>;
 
+/** Why a standby does not follow its primary, in the words of its server or of its process. */
+const standbyTrouble = z.object({
+  /**
+   * `diverged`: it has WAL that is not in its primary's history. `wal-removed`: its primary does not have the WAL any more that
+   * it needs. `damaged`: its data directory is not whole. None of these passes by itself, but for WAL that an archive has.
+   */
+  kind: z.enum(["diverged", "wal-removed", "damaged", "other"]),
+  message: z.string(),
+});
+export type StandbyTrouble = z.infer<typeof standbyTrouble>;
+
+/** What became of the WAL that a primary which is gone had not sent. */
+const walRescue = z.object({
+  /** Of whoever asked. */
+  key: z.string(),
+  state: z.enum(["running", "done", "failed"]),
+  /** Where its valid WAL ends (`X/X`), when done: a standby that has replayed up to there has everything. */
+  endLsn: z.string().optional(),
+  /** Why nothing could be had, when failed. */
+  message: z.string().optional(),
+  /** WAL files among it that are still to be archived. */
+  waitingFiles: z.number(),
+});
+export type WalRescueStatus = z.infer<typeof walRescue>;
+
 export const instanceStatusSchema = z.object({
   pid: z.number(),
   startedAt: z.string(),
@@ -73,6 +98,8 @@ export const instanceStatusSchema = z.object({
       checkpointTimeline: z.number().optional(),
       /** Written on a primary, replayed on a standby. */
       lsn: z.string(),
+      /** On a standby: what it has durably, replayed or not. */
+      receivedLsn: z.string().optional(),
       startedAt: z.string(),
       /** A parameter has changed that only a restart takes up. */
       pendingRestart: z.boolean(),
@@ -87,6 +114,9 @@ export const instanceStatusSchema = z.object({
       dataBytes: z.number().optional(),
     })
     .optional(),
+  /** Of a standby that does not stream, since it last did. */
+  trouble: standbyTrouble.optional(),
+  rescue: walRescue.optional(),
   archiving: agentStatusSchema.optional(),
   /** Why nothing is archived although it should be: a repository that cannot be opened, an archive that is not empty. */
   archivingError: failure.optional(),
@@ -108,6 +138,12 @@ export type InstanceRequest =
   | { readonly op: "cancel-backup"; readonly id: string }
   /** Forgets a backup that has ended. */
   | { readonly op: "forget-backup"; readonly id: string }
+  /**
+   * For a standby that is to take over: collects the WAL which the primary on that data directory had not sent, so that it is
+   * replayed and archived. No server may run there any more. Answered when it has begun; the status says how it goes. The same
+   * key again changes nothing.
+   */
+  | { readonly op: "rescue"; readonly key: string; readonly dataDirectory: string }
   /** Makes a standby a primary. Answers when it accepts writes. */
   | { readonly op: "promote" }
   /** Answers when the server accepts connections again. */

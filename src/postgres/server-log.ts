@@ -26,17 +26,22 @@ export async function openServerLog(path: string, user: ServerUser | undefined) 
  * serves error messages, which must not fail themselves.
  */
 export async function lastLogLines(path: string, sinceByte: number): Promise<string[]> {
+  return pickLines(await readLogEnd(path, sinceByte, tailBytes));
+}
+
+/** What was written after `sinceByte`, at most the last `limitBytes` of it. Empty when the log cannot be read. */
+export async function readLogEnd(path: string, sinceByte: number, limitBytes: number): Promise<string> {
   try {
     await using file = await open(path, "r");
     const end = (await file.stat()).size;
     // Shorter than then: it was begun anew.
-    const start = Math.max(sinceByte > end ? 0 : sinceByte, end - tailBytes);
+    const start = Math.max(sinceByte > end ? 0 : sinceByte, end - limitBytes);
     const buffer = Buffer.alloc(end - start);
     await file.read(buffer, 0, buffer.length, start);
-    return pickLines(buffer.toString("utf8"));
+    return buffer.toString("utf8");
   } catch (error) {
     if (systemErrorCode(error) === undefined) throw error;
-    return [];
+    return "";
   }
 }
 

@@ -20,7 +20,7 @@ test("a switchover and a failover lose nothing, and one archive leads through al
   const store = await plane.folder.make("store");
   const example = await exampleWith(plane, "quickstart", [
     ["/tmp/tidemark-quickstart", store],
-    ["instances: 1", "instances: 2"],
+    ["instances: 1", "instances: 2\n  failoverDelay: 1"],
   ]);
   await plane.up(["-f", example]);
   await primaryIs(plane, "pg-1", 1);

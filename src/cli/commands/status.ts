@@ -1,4 +1,5 @@
 import { EngineError } from "../../common/errors.ts";
+import { formatBytes } from "../../common/units.ts";
 import type { SocketOptions } from "../../control/state-directory.ts";
 import { connectFor } from "../control-client.ts";
 import { listClusters, type ClusterObject } from "../control/cluster-resource.ts";
@@ -85,7 +86,7 @@ function safetyOf(cluster: ClusterObject): Record<string, unknown> {
 function formatCluster(cluster: ClusterObject): string {
   const { metadata, status } = cluster;
   const problems = problemsOf(cluster);
-  const { primary, instances = [] } = status.tidemark ?? {};
+  const { primary, instances = [], aside = [] } = status.tidemark ?? {};
   const facts: [string, string][] = [
     ["cluster", `${metadata.namespace}/${metadata.name}`],
     ["safe", problems.length === 0 ? "yes" : "no"],
@@ -110,16 +111,29 @@ function formatCluster(cluster: ClusterObject): string {
             `psql -h ${primary.host} -p ${primary.port} … or tidemark psql ${metadata.name} -n ${metadata.namespace}`,
           ] as [string, string],
         ]),
+    ...aside.map((entry): [string, string] => ["put aside", describeAside(entry)]),
   ];
-  const rows = instances.map(({ name, role, state, version = "", port, lsn = "", error, activity }) => [
-    name,
-    role,
-    state,
-    version,
-    port === undefined ? "" : String(port),
-    lsn,
-    error ?? activity ?? "",
-  ]);
+  const rows = instances.map(
+    ({ name, role, state, ready, version = "", port, lsn = "", error, activity }) => [
+      name,
+      role,
+      ready === false && state === "running" ? "running, not ready" : state,
+      version,
+      port === undefined ? "" : String(port),
+      lsn,
+      error ?? activity ?? "",
+    ],
+  );
   const table = formatTable(["INSTANCE", "ROLE", "STATE", "VERSION", "PORT", "LSN", "WHAT"], rows, ["PORT"]);
   return `${formatFacts(facts)}${rows.length === 0 ? "" : `\n${table}`}`;
+}
+
+type Aside = NonNullable<ClusterObject["status"]["tidemark"]>["aside"][number];
+
+/** Of data that were given up: where, how much, and when they go. */
+function describeAside({ path, bytes, keptUntil }: Aside): string {
+  const size = bytes === undefined ? "" : `, ${formatBytes(bytes)}`;
+  const until =
+    keptUntil === undefined ? ", until somebody removes it" : `, until ${keptUntil} and a newer base backup`;
+  return `${path}${size}${until}`;
 }

@@ -44,11 +44,22 @@ const clusterSchema = z.object({
                 name: z.string(),
                 role: z.string(),
                 state: z.string(),
+                ready: z.boolean().optional(),
                 activity: z.string().optional(),
                 error: z.string().optional(),
                 port: z.number().optional(),
                 lsn: z.string().optional(),
                 version: z.string().optional(),
+              }),
+            )
+            .default([]),
+          aside: z
+            .array(
+              z.object({
+                path: z.string(),
+                bytes: z.number().optional(),
+                putAsideAt: z.string().optional(),
+                keptUntil: z.string().optional(),
               }),
             )
             .default([]),

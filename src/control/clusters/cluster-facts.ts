@@ -1,7 +1,8 @@
 import type { InstanceBootstrap, InstanceSpec } from "../../instance/instance-spec.ts";
 import type { InstanceRequest, InstanceStatus } from "../../instance/instance-status.ts";
-import type { Lsn } from "../../postgres/lsn.ts";
-import type { RememberedStatus } from "./cluster-status.ts";
+import { parseLsn, type Lsn } from "../../postgres/lsn.ts";
+import type { TimelineHistory } from "../../postgres/timeline-history.ts";
+import type { LostStandby, RememberedStatus, TakeoverProgress } from "./cluster-status.ts";
 import type { ClusterView } from "./cluster-view.ts";
 import type { InstanceRole, OpenableArchive, WantedSpec } from "./instance-specs.ts";
 import type { Resolution } from "./store-resolution.ts";
@@ -39,6 +40,8 @@ export interface InstanceFacts {
   readonly isServerAlive: boolean;
   /** Where its WAL ended when it was shut down cleanly; undefined while it runs, and when it did not end so. */
   readonly shutDownAtLsn: Lsn | undefined;
+  /** Of the timeline that its server is on; undefined while it says nothing, and where it cannot be read. */
+  readonly history: TimelineHistory | undefined;
 }
 
 /** What is done about it; each can be repeated. */
@@ -81,6 +84,10 @@ export interface ClusterDecision {
   readonly targetPrimary: string | undefined;
   readonly latestGeneratedNode: number;
   readonly primaryDownSince: string | undefined;
+  readonly takeover: TakeoverProgress | undefined;
+  readonly lostStandbys: readonly LostStandby[];
+  /** Copies that were made for standbys that could not follow, since the cluster was last healthy. */
+  readonly remakes: number;
   readonly afterMs: number;
 }
 
@@ -96,4 +103,14 @@ export function isRunning({ status }: InstanceFacts): boolean {
 
 export function isPrimaryServer({ status }: InstanceFacts): boolean {
   return status?.postgres?.role === "primary";
+}
+
+/** Where its server is: written on a primary, replayed on a standby; 0 while it says nothing. */
+export function positionOf({ status }: Pick<InstanceFacts, "status">): Lsn {
+  return parseLsn(status?.postgres?.lsn ?? "0/0");
+}
+
+/** What it has durably, replayed or not. */
+export function receivedOf({ status }: Pick<InstanceFacts, "status">): Lsn {
+  return parseLsn(status?.postgres?.receivedLsn ?? status?.postgres?.lsn ?? "0/0");
 }

@@ -1,3 +1,4 @@
+import { rm } from "node:fs/promises";
 import type { Clock } from "../../common/clock.ts";
 import { describeError, isEngineError } from "../../common/errors.ts";
 import type { Log } from "../../common/log.ts";
@@ -5,6 +6,7 @@ import type { Again, Reconciler } from "../loop/reconciler.ts";
 import type { ResourceChange, ResourceStore } from "../resources/resource-store.ts";
 import { formatKey, keyOf, type Resource, type ResourceKey } from "../resources/resource.ts";
 import { resolveBootstrap } from "./bootstrap-resolution.ts";
+import type { AsideEntry } from "./aside-folders.ts";
 import { archiveOf } from "./cluster-archive.ts";
 import {
   isPrimaryServer,
@@ -20,6 +22,7 @@ import { clusterStatus, type BackupReport } from "./cluster-report.ts";
 import { phases, rememberedStatus, type RememberedStatus } from "./cluster-status.ts";
 import { viewCluster, type ClusterView } from "./cluster-view.ts";
 import { copiesToMake } from "./copy-source.ts";
+import { asideToRemove } from "./decide-aside.ts";
 import { decideCluster } from "./decide-cluster.ts";
 import { wantedSpec, type OpenableArchive } from "./instance-specs.ts";
 import { ensureLoginSecrets, syncPasswords } from "./logins.ts";
@@ -77,6 +80,8 @@ export class ClusterReconciler implements Reconciler {
     const decision = decideCluster(facts);
     this.#announce(resource, remembered, decision);
     for (const action of decision.actions) await this.#act(view, facts, action);
+    const backups = this.#options.backupReport(resource);
+    const aside = await this.#clearAside(view, backups);
     const applicationSecret = await this.#giveAccess(view, remembered, facts.instances, decision);
     const instances =
       decision.actions.length === 0 ? facts.instances : await this.#options.instances.facts(key);
@@ -86,7 +91,8 @@ export class ClusterReconciler implements Reconciler {
       remembered,
       decision,
       instances,
-      backups: this.#options.backupReport(resource),
+      backups,
+      aside,
       applicationSecret,
       now: this.#options.clock.now(),
     });
@@ -198,9 +204,49 @@ export class ClusterReconciler implements Reconciler {
         return instances.begin(view.key, action.name, action.request);
       case "kill":
         return instances.kill(view.key, action.name);
-      case "remove":
-        return instances.remove(view.key, action.name, action.keepAside);
+      case "remove": {
+        const place = await instances.remove(
+          view.key,
+          action.name,
+          action.keepAside ? "replaced" : undefined,
+        );
+        if (place !== undefined) this.#announceAside(view, action.name, place);
+        return;
+      }
     }
+  }
+
+  #announceAside({ resource }: ClusterView, name: string, place: string): void {
+    this.#options.store.recordEvent({
+      about: resource,
+      type: "Normal",
+      reason: "PutAside",
+      message: `the data of ${name} are in ${place}; they are removed when they have been there for a week and the cluster has a newer base backup`,
+    });
+  }
+
+  /** Removes what was put aside and is not needed any more; gives what is left. */
+  async #clearAside(
+    { key, resource }: ClusterView,
+    { fields }: BackupReport,
+  ): Promise<readonly AsideEntry[]> {
+    const { instances, store, clock, log } = this.#options;
+    const entries = await instances.aside(key);
+    const lastBackup = fields["lastSuccessfulBackup"];
+    const { uid: owner } = resource.metadata;
+    const removed = asideToRemove({
+      entries,
+      owner,
+      lastBackup: typeof lastBackup === "string" ? lastBackup : undefined,
+      now: clock.now(),
+    });
+    for (const { path } of removed) {
+      await rm(path, { recursive: true, force: true });
+      const message = `removed ${path}: it has been aside for a week, and the cluster has a newer base backup`;
+      store.recordEvent({ about: resource, type: "Normal", reason: "AsideRemoved", message });
+      log.info(message, { cluster: formatKey(key) });
+    }
+    return entries.filter((entry) => !removed.includes(entry));
   }
 
   /** What keeps the application out of its database; it must not keep the rest from going on. */
@@ -270,7 +316,7 @@ export class ClusterReconciler implements Reconciler {
     const owner = await instances.owner(key);
     if (owner !== undefined && owner !== uid) {
       const names = instances.of(key).map(({ name }) => name);
-      for (const name of names) await instances.remove(key, name, true);
+      for (const name of names) await instances.remove(key, name, "orphaned");
       await instances.forget(key);
       if (names.length > 0) {
         store.recordEvent({
@@ -293,7 +339,7 @@ export class ClusterReconciler implements Reconciler {
     const { instances, log } = this.#options;
     const present = instances.of(key);
     const keepAside = !this.#owners.has(formatKey(key));
-    for (const { name } of present) await instances.remove(key, name, keepAside);
+    for (const { name } of present) await instances.remove(key, name, keepAside ? "orphaned" : undefined);
     if (present.length > 0 && keepAside) {
       log.warn("put aside the instances of a cluster that is not there", { cluster: formatKey(key) });
     } else if (present.length > 0) {

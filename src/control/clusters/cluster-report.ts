@@ -1,6 +1,10 @@
 import type { InstanceStatus } from "../../instance/instance-status.ts";
 import { withCondition, type Condition } from "../resources/conditions.ts";
+import { archivingTrouble } from "./archiving-trouble.ts";
+import type { AsideEntry } from "./aside-folders.ts";
 import { isRunning, type ClusterDecision, type InstanceFacts } from "./cluster-facts.ts";
+import { keptUntil } from "./decide-aside.ts";
+import { conditionOf, isReady, streams } from "./standby-condition.ts";
 import { describeFailure } from "./describe-failure.ts";
 import type { RememberedStatus } from "./cluster-status.ts";
 import type { ClusterView } from "./cluster-view.ts";
@@ -21,6 +25,8 @@ export interface ReportFacts {
   readonly decision: ClusterDecision;
   readonly instances: readonly InstanceFacts[];
   readonly backups: BackupReport;
+  /** What was put aside. */
+  readonly aside: readonly AsideEntry[];
   readonly applicationSecret: string | undefined;
   readonly now: Date;
 }
@@ -35,7 +41,8 @@ export function clusterStatus(given: ReportFacts): Record<string, unknown> {
     phase: decision.phase,
     ...optional("phaseReason", decision.phaseReason),
     instances: instances.length,
-    readyInstances: instances.filter(isRunning).length,
+    readyInstances: instances.filter((instance) => isReady(instance, primary)).length,
+    instancesStatus: instancesStatus(instances, primary),
     instanceNames: instances.map(({ name }) => name),
     latestGeneratedNode: decision.latestGeneratedNode,
     ...optional("currentPrimary", decision.currentPrimary),
@@ -46,6 +53,10 @@ export function clusterStatus(given: ReportFacts): Record<string, unknown> {
     conditions: conditionsOf(given, primary),
     tidemark: {
       ...optional("primaryDownSince", decision.primaryDownSince),
+      ...optional("primaryLsn", postgres?.lsn ?? remembered.primaryLsn),
+      ...optional("takeover", decision.takeover),
+      ...(decision.lostStandbys.length === 0 ? {} : { lostStandbys: decision.lostStandbys }),
+      ...(decision.remakes === 0 ? {} : { remakes: decision.remakes }),
       ...optional("applicationSecret", given.applicationSecret),
       ...(primary?.spec === undefined
         ? {}
@@ -62,6 +73,7 @@ export function clusterStatus(given: ReportFacts): Record<string, unknown> {
         instances.find(({ status }) => status?.recovery !== undefined)?.status?.recovery,
       ),
       ...optional("storage", storageOf(view, primary)),
+      ...(given.aside.length === 0 ? {} : { aside: given.aside.map((entry) => describeAside(entry, view)) }),
       observedGeneration: view.resource.metadata.generation,
     },
   };
@@ -71,10 +83,10 @@ function conditionsOf(
   { view, instances, backups, remembered, now }: ReportFacts,
   primary: InstanceFacts | undefined,
 ): readonly Condition[] {
-  const isReady =
-    primary !== undefined && isRunning(primary) && instances.filter(isRunning).length >= view.instances;
+  const ready = instances.filter((instance) => isReady(instance, primary));
+  const isWhole = primary !== undefined && ready.includes(primary) && ready.length >= view.instances;
   const found = [
-    isReady
+    isWhole
       ? condition("Ready", "True", "ClusterIsReady", "Cluster is Ready")
       : condition("Ready", "False", "ClusterIsNotReady", "Cluster Is Not Ready"),
     archivingCondition(primary?.status),
@@ -87,16 +99,37 @@ function conditionsOf(
     .reduce<readonly Condition[]>((all, item) => withCondition(all, item, now), remembered.conditions);
 }
 
+/** CloudNativePG's map from the state of pods to their names (`instancesStatus`). */
+function instancesStatus(
+  instances: readonly InstanceFacts[],
+  primary: InstanceFacts | undefined,
+): Readonly<Record<string, readonly string[]>> {
+  const groups = Map.groupBy(instances, (instance) => {
+    if (isReady(instance, primary)) return "healthy";
+    return isRunning(instance) ? "replicating" : "failed";
+  });
+  return Object.fromEntries([...groups].map(([state, members]) => [state, members.map(({ name }) => name)]));
+}
+
 function describeInstance(
-  { name, spec, status, isProcessAlive }: InstanceFacts,
+  instance: InstanceFacts,
   primary: InstanceFacts | undefined,
 ): Record<string, unknown> {
+  const { name, spec, status, isProcessAlive } = instance;
   const { postgres, error, phase, activity, retryAt } = status ?? {};
+  const condition =
+    primary === undefined || name === primary.name ? undefined : conditionOf(instance, primary);
+  const problem =
+    condition === undefined || condition.kind === "follows" || error !== undefined || status === undefined
+      ? undefined
+      : condition.reason;
   return {
     name,
     role: name === primary?.name ? "primary" : "standby",
     state: phase ?? (isProcessAlive ? "not answering" : "not running"),
-    ...optional("activity", activity),
+    ready: isReady(instance, primary),
+    ...(condition === undefined ? {} : { streaming: streams(instance) }),
+    ...optional("activity", activity ?? (isRunning(instance) ? problem : undefined)),
     ...(error === undefined ? {} : { error: describeFailure(error) }),
     ...optional("retryAt", retryAt),
     ...optional("port", spec?.port),
@@ -107,28 +140,25 @@ function describeInstance(
   };
 }
 
+function describeAside(entry: AsideEntry, { resource }: ClusterView): Record<string, unknown> {
+  return {
+    path: entry.path,
+    ...optional("bytes", entry.bytes),
+    ...optional("putAsideAt", entry.putAsideAt?.toISOString()),
+    ...optional("keptUntil", keptUntil(entry, resource.metadata.uid)?.toISOString()),
+  };
+}
+
 /** CloudNativePG's words, from what the agent of the primary says. */
 function archivingCondition(
   status: InstanceStatus | undefined,
 ): Omit<Condition, "lastTransitionTime"> | undefined {
-  const { archiving, archivingError } = status ?? {};
-  if (archivingError !== undefined) {
-    return condition("ContinuousArchiving", "False", "ContinuousArchivingFailing", archivingError.message);
-  }
-  if (archiving === undefined) return undefined;
-  const { lastArchived, lastFailure, refused, repositories } = archiving;
-  const failing = repositories.find(({ state }) => state === "failing");
-  const trouble =
-    refused[0]?.message ??
-    failing?.error?.message ??
-    (lastFailure?.error !== undefined && (lastArchived === undefined || lastFailure.at > lastArchived.at)
-      ? lastFailure.error.message
-      : undefined);
+  const trouble = status === undefined ? undefined : archivingTrouble(status);
   if (trouble !== undefined) {
     return condition("ContinuousArchiving", "False", "ContinuousArchivingFailing", trouble);
   }
   // Nothing has been archived yet: nothing is known.
-  if (lastArchived === undefined) return undefined;
+  if (status?.archiving?.lastArchived === undefined) return undefined;
   return condition(
     "ContinuousArchiving",
     "True",

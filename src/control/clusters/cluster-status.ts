@@ -44,11 +44,32 @@ const remembered = z.object({
     .object({
       /** Since when the primary has not been well. */
       primaryDownSince: z.string().optional(),
+      /** Where the primary was when it last said so. */
+      primaryLsn: z.string().optional(),
+      takeover: z.object({ mark: z.string(), since: z.string() }).optional(),
+      lostStandbys: z
+        .array(z.object({ name: z.string(), since: z.string(), lsn: z.string().optional() }))
+        .optional(),
+      remakes: z.number().optional(),
       /** Hash of what the application's password was set from. */
       applicationSecret: z.string().optional(),
     })
     .optional(),
 });
+
+/** How far a failover that waits for something has got, and since when. */
+export interface TakeoverProgress {
+  /** Changes with every step that is made. */
+  readonly mark: string;
+  readonly since: string;
+}
+
+/** A standby that cannot follow, since when, and where it was then: one that the archive brings on is not where it was. */
+export interface LostStandby {
+  readonly name: string;
+  readonly since: string;
+  readonly lsn: string | undefined;
+}
 
 /** What later decisions need of an earlier status. */
 export interface RememberedStatus {
@@ -59,6 +80,10 @@ export interface RememberedStatus {
   readonly systemId: string | undefined;
   readonly conditions: readonly Condition[];
   readonly primaryDownSince: string | undefined;
+  readonly primaryLsn: string | undefined;
+  readonly takeover: TakeoverProgress | undefined;
+  readonly lostStandbys: readonly LostStandby[];
+  readonly remakes: number;
   readonly applicationSecret: string | undefined;
 }
 
@@ -74,6 +99,10 @@ export function rememberedStatus(status: unknown): RememberedStatus {
     systemId: data.systemID,
     conditions: data.conditions ?? [],
     primaryDownSince: data.tidemark?.primaryDownSince,
+    primaryLsn: data.tidemark?.primaryLsn,
+    takeover: data.tidemark?.takeover,
+    lostStandbys: (data.tidemark?.lostStandbys ?? []).map(({ name, since, lsn }) => ({ name, since, lsn })),
+    remakes: data.tidemark?.remakes ?? 0,
     applicationSecret: data.tidemark?.applicationSecret,
   };
 }

@@ -19,7 +19,15 @@ export interface ClusterView {
   readonly skipsArchiving: boolean;
   /** `cnpg.io/skipEmptyWalArchiveCheck: enabled`. */
   readonly skipsEmptyArchiveCheck: boolean;
+  /** How long a primary may be down before a standby takes over: `spec.failoverDelay`. */
+  readonly failoverAfterMs: number;
+  /** How long a standby may be unable to follow before it is made anew: `tidemark.dev/remake-standbys-after`; undefined for never. */
+  readonly remakeStandbysAfterMs: number | undefined;
 }
+
+/** CloudNativePG's own default is no time at all; a restart of the server or of the machine's disk is quicker than a failover. */
+const failoverAfterMs = 30_000;
+const remakeStandbysAfterMs = 30_000;
 
 /** Throws `manifest` for one that no longer fits its schema: kept by an older version, say. */
 export function viewCluster(resource: Resource): ClusterView {
@@ -44,5 +52,14 @@ export function viewCluster(resource: Resource): ClusterView {
     isHibernated: annotations["cnpg.io/hibernation"] === "on",
     skipsArchiving: annotations["cnpg.io/skipWalArchiving"] === "enabled",
     skipsEmptyArchiveCheck: annotations["cnpg.io/skipEmptyWalArchiveCheck"] === "enabled",
+    failoverAfterMs:
+      parsed.data.failoverDelay === undefined ? failoverAfterMs : parsed.data.failoverDelay * 1000,
+    remakeStandbysAfterMs: remakeDelay(annotations["tidemark.dev/remake-standbys-after"]),
   };
+}
+
+/** Seconds, or `never`; what is neither leaves it as it is. */
+function remakeDelay(text: string | undefined): number | undefined {
+  if (text === "never") return undefined;
+  return text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) * 1000 : remakeStandbysAfterMs;
 }

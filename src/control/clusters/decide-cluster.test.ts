@@ -109,6 +109,7 @@ function instance(
     isProcessAlive: true,
     isServerAlive: true,
     shutDownAtLsn: undefined,
+    history: undefined,
     ...changes,
   };
 }
@@ -336,6 +337,7 @@ test("after that it is made sure to be dead before a standby takes over", () => 
     systemID: "7",
     tidemark: { primaryDownSince: "2026-11-21T11:59:00Z" },
   };
+  const since = { tidemark: { primaryDownSince: "2026-11-21T11:59:00Z" } };
   const standbys = [instance(view, 2), instance(view, 3, { status: running("standby", "0/4000000") })];
 
   const first = decide(view, { instances: [instance(view, 1, { status: failed }), ...standbys], status });
@@ -343,8 +345,25 @@ test("after that it is made sure to be dead before a standby takes over", () => 
   expect(first.actions).toEqual([{ kind: "kill", name: "pg-1" }]);
 
   const dead = instance(view, 1, { status: undefined, isProcessAlive: false, isServerAlive: false });
-  const noted = { currentPrimary: "pg-1", targetPrimary: "pg-3", phase: phases.failingOver, systemID: "7" };
-  const second = decide(view, { instances: [dead, ...standbys], status: noted });
+  const noted = {
+    currentPrimary: "pg-1",
+    targetPrimary: "pg-3",
+    phase: phases.failingOver,
+    systemID: "7",
+    ...since,
+  };
+  const before = decide(view, { instances: [dead, ...standbys], status: noted });
+  expect(before).toMatchObject({ currentPrimary: "pg-1", targetPrimary: "pg-3" });
+  expect(before.actions).toMatchObject([
+    { kind: "ask", name: "pg-3", request: { op: "rescue", dataDirectory: "/data/1" } },
+  ]);
+
+  const [asked] = before.actions;
+  const key = asked?.kind === "ask" && asked.request.op === "rescue" ? asked.request.key : "";
+  const rescue = { key, state: "done" as const, endLsn: "0/4000000", waitingFiles: 0 };
+  const [two, three] = standbys;
+  const ready = [two!, { ...three!, status: { ...three!.status!, rescue } }];
+  const second = decide(view, { instances: [dead, ...ready], status: noted });
   expect(second).toMatchObject({ currentPrimary: "pg-1", targetPrimary: "pg-3" });
   expect(second.actions).toEqual([{ kind: "remove", name: "pg-1", keepAside: true }]);
 

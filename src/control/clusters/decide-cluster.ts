@@ -6,7 +6,9 @@ import {
 } from "./cluster-facts.ts";
 import { phases } from "./cluster-status.ts";
 import { busyMs, settledMs, specActions, normal, type DecisionContext, spawnsOf } from "./decision-parts.ts";
-import { failover, switchover } from "./decide-takeover.ts";
+import { failover } from "./decide-failover.ts";
+import { switchover } from "./decide-switchover.ts";
+import { lostStandbys } from "./lost-standbys.ts";
 import { converge } from "./decide-convergence.ts";
 
 /** What is next for a cluster: from facts alone, one small step at a time. */
@@ -21,6 +23,9 @@ export function decideCluster(facts: ClusterFacts): ClusterDecision {
     targetPrimary: remembered.targetPrimary,
     latestGeneratedNode: Math.max(remembered.latestGeneratedNode, ...instances.map(({ number }) => number)),
     primaryDownSince: undefined,
+    takeover: undefined,
+    lostStandbys: [],
+    remakes: remembered.remakes,
     afterMs: busyMs,
   };
   if (instances.length === 0) return begin(facts, base);
@@ -44,7 +49,11 @@ export function decideCluster(facts: ClusterFacts): ClusterDecision {
     facts,
     primary,
     isDown,
-    decided: { ...decided, primaryDownSince: downSince },
+    decided: {
+      ...decided,
+      primaryDownSince: downSince,
+      lostStandbys: lostStandbys(facts, primary),
+    },
   };
   return failover(context) ?? switchover(context) ?? converge(context);
 }

@@ -15,9 +15,12 @@ import {
   specActions,
   standbysOf,
   spawnsOf,
+  copyOf,
   normal,
   type DecisionContext,
 } from "./decision-parts.ts";
+import { remakeStandby } from "./lost-standbys.ts";
+import { conditionOf, isReady } from "./standby-condition.ts";
 
 /** Nothing out of the ordinary: specifications, processes, restarts, number of instances. */
 export function converge(context: DecisionContext): ClusterDecision {
@@ -25,6 +28,8 @@ export function converge(context: DecisionContext): ClusterDecision {
   const { instances } = facts;
   const moves = instances.filter(hasLostItsPort).map(({ name }): ClusterAction => ({ kind: "move", name }));
   if (moves.length > 0) return { ...decided, ...stateOf(context), actions: moves };
+  const remade = remakeStandby(context);
+  if (remade !== undefined) return remade;
   const specs = instances.flatMap((instance) => specActions(facts, instance, primary, "running"));
   const spawns = spawnsOf(instances);
   const promotion: ClusterAction[] =
@@ -34,18 +39,23 @@ export function converge(context: DecisionContext): ClusterDecision {
   const actions = [...specs, ...spawns, ...promotion];
   const state = stateOf(context);
   // Before anything is asked of the others: one too many that does not run may be what keeps them waiting.
-  const broken = standbysOf(facts, primary).findLast((instance) => !isRunning(instance));
+  const broken =
+    standbysOf(facts, primary).findLast((instance) => !isRunning(instance)) ??
+    standbysOf(facts, primary).findLast((instance) => conditionOf(instance, primary).kind === "lost");
   if (instances.length > facts.view.instances && broken !== undefined && isRunning(primary)) {
     return { ...decided, ...state, ...removal(broken) };
   }
   if (actions.length > 0) return { ...decided, ...state, actions };
   if (!instances.every(isRunning)) return { ...decided, ...state };
+  const restart = restartOne(context);
+  if (restart !== undefined) return restart;
+  if (!instances.every((instance) => isReady(instance, primary))) return { ...decided, ...state };
   return (
-    restartOne(context) ??
     scale(context) ?? {
       ...decided,
       phase: phases.healthy,
       phaseReason: problemsOf(context),
+      remakes: 0,
       afterMs: settledMs,
     }
   );
@@ -73,19 +83,40 @@ function problemsOf({ facts: { archive, view }, primary }: DecisionContext): str
   return problems.length === 0 ? undefined : problems.join("; ");
 }
 
-function stateOf({ facts, primary }: DecisionContext): Pick<ClusterDecision, "phase" | "phaseReason"> {
-  const waiting = facts.instances.find((instance) => !isRunning(instance));
+function stateOf(context: DecisionContext): Pick<ClusterDecision, "phase" | "phaseReason"> {
+  const { facts, primary } = context;
+  const all = [primary, ...standbysOf(facts, primary)];
+  const waiting = all.find((instance) => !isReady(instance, primary));
   if (waiting === undefined) return { phase: phases.waitingForInstances, phaseReason: undefined };
   const { status } = waiting;
-  const why =
-    hindranceOf(facts, waiting) ??
-    (status?.error === undefined ? status?.activity : describeFailure(status.error));
-  const isNew = status?.bootstrapped !== true;
   if (waiting === primary) {
+    const why =
+      hindranceOf(facts, waiting) ??
+      (status?.error === undefined ? status?.activity : describeFailure(status.error));
     const wasReady = facts.remembered.systemId !== undefined;
-    return { phase: wasReady ? phases.waitingForInstances : phases.settingUpPrimary, phaseReason: why };
+    return {
+      phase: wasReady ? phases.waitingForInstances : phases.settingUpPrimary,
+      phaseReason:
+        [why, whyNobodyTakesOver(context)].filter((text) => text !== undefined).join("; ") || undefined,
+    };
   }
-  return { phase: isNew ? phases.creatingReplica : phases.waitingForInstances, phaseReason: why };
+  const condition = conditionOf(waiting, primary);
+  const isNew = status?.bootstrapped !== true && condition.kind !== "lost";
+  return {
+    phase: isNew ? phases.creatingReplica : phases.waitingForInstances,
+    phaseReason: condition.kind === "follows" ? undefined : `${waiting.name}: ${condition.reason}`,
+  };
+}
+
+/** Of a primary that is down while there are standbys. */
+function whyNobodyTakesOver({ facts, primary, isDown }: DecisionContext): string | undefined {
+  const standbys = standbysOf(facts, primary);
+  const reasons = standbys.flatMap((standby) => {
+    const condition = conditionOf(standby, primary);
+    return condition.kind === "follows" ? [] : [`${standby.name} (${condition.reason})`];
+  });
+  if (!isDown || reasons.length === 0 || reasons.length < standbys.length) return undefined;
+  return `no standby can take over: ${reasons.join(", ")}`;
 }
 
 /** Why a bootstrap that has failed is not tried anew as the manifest says now: what it needs is not there, or not any more. */
@@ -119,7 +150,8 @@ function scale({ facts, primary, decided }: DecisionContext): ClusterDecision | 
     return { ...decided, ...removal(last) };
   }
   const { spec } = primary;
-  if (instances.length >= view.instances || spec === undefined) return undefined;
+  const bootstrap = copyOf(primary);
+  if (instances.length >= view.instances || spec === undefined || bootstrap === undefined) return undefined;
   const number = decided.latestGeneratedNode + 1;
   const name = `${view.name}-${number}`;
   const { socketDirectory: host, port } = spec;
@@ -133,7 +165,7 @@ function scale({ facts, primary, decided }: DecisionContext): ClusterDecision | 
         kind: "create",
         name,
         role: { kind: "standby", host, port },
-        bootstrap: { kind: "clone", host, port, dataDirectory: primary.dataDirectory },
+        bootstrap,
         major: spec.major,
         binDirectory: spec.binDirectory,
       },

@@ -1,6 +1,7 @@
-import type { InstanceSpec } from "../../instance/instance-spec.ts";
-import { parseLsn } from "../../postgres/lsn.ts";
+import type { InstanceBootstrap, InstanceSpec } from "../../instance/instance-spec.ts";
 import {
+  isPrimaryServer,
+  isRunning,
   isUnmade,
   type ClusterAction,
   type ClusterDecision,
@@ -40,7 +41,7 @@ export function specActions(
   const { spec: present } = instance;
   if (present === undefined) return [];
   const { archive, view } = facts;
-  const anew = instance === primary ? bootstrapAnew(facts, instance) : undefined;
+  const anew = instance === primary ? bootstrapAnew(facts, instance) : copyAnew(instance, primary);
   const next: WantedSpec = wantedSpec(view, {
     place: present,
     role: roleOf(instance, primary) ?? present.role,
@@ -72,6 +73,16 @@ function bootstrapAnew(
   return isSaid ? { bootstrap: wanted, major } : { bootstrap: wanted };
 }
 
+/** A standby without data is a copy of whoever is the primary now: the one that it was to be copied from may be gone. */
+function copyAnew(
+  { status }: InstanceFacts,
+  primary: InstanceFacts,
+): { readonly bootstrap: WantedSpec["bootstrap"]; readonly major?: number } | undefined {
+  if (status?.bootstrapped !== false || !isRunning(primary) || !isPrimaryServer(primary)) return undefined;
+  const bootstrap = copyOf(primary);
+  return bootstrap === undefined ? undefined : { bootstrap };
+}
+
 function roleOf(instance: InstanceFacts, primary: InstanceFacts): InstanceRole | undefined {
   if (instance === primary) return { kind: "primary" };
   if (primary.spec === undefined) return undefined;
@@ -82,8 +93,13 @@ export function standbysOf({ instances }: ClusterFacts, primary: InstanceFacts):
   return instances.filter((instance) => instance !== primary);
 }
 
-export function lsnOf({ status }: InstanceFacts): bigint {
-  return parseLsn(status?.postgres?.lsn ?? "0/0");
+/** A copy of the primary, which must have a specification. */
+export function copyOf({
+  spec,
+  dataDirectory,
+}: InstanceFacts): Extract<InstanceBootstrap, { kind: "clone" }> | undefined {
+  if (spec === undefined) return undefined;
+  return { kind: "clone", host: spec.socketDirectory, port: spec.port, dataDirectory };
 }
 
 /** Of those whose process is gone. */

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rename, rm, rmdir } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../../common/clock.ts";
 import { writeDurableFile } from "../../common/durable-file.ts";
@@ -11,6 +11,10 @@ import { askInstance, readInstanceStatus } from "../../instance/process/instance
 import { spawnInstance } from "../../instance/process/spawn-instance.ts";
 import { parseControlFile } from "../../postgres/control-file.ts";
 import type { Lsn } from "../../postgres/lsn.ts";
+import { timelineId } from "../../postgres/timeline.ts";
+import type { TimelineHistory } from "../../postgres/timeline-history.ts";
+import { readHistory } from "../../instance/rescue/read-left-wal.ts";
+import { AsideFolders, putAside, type AsideEntry, type AsideReason } from "./aside-folders.ts";
 import { formatKey, type ResourceKey } from "../resources/resource.ts";
 import type { InstanceFacts } from "./cluster-facts.ts";
 import { clusterFolders, clustersRoot, instanceNumber } from "./cluster-folders.ts";
@@ -57,6 +61,7 @@ export class LocalInstances implements ClusterInstances {
   readonly #known = new Map<string, Known>();
   /** Ports that were given away, by folder: until its specification is written nothing else says whose they are. */
   readonly #given = new Map<string, number>();
+  readonly #aside = new AsideFolders();
   #choosing: Promise<unknown> = Promise.resolve();
 
   constructor(options: LocalInstancesOptions) {
@@ -107,6 +112,7 @@ export class LocalInstances implements ClusterInstances {
       this.#of(cluster).map(async ({ name, number, folder, status, starting }) => {
         const processes = await findProcesses(folder);
         const { data } = instanceFolder(folder);
+        const timeline = status?.postgres?.timeline;
         return {
           name,
           number,
@@ -116,6 +122,7 @@ export class LocalInstances implements ClusterInstances {
           isProcessAlive: status !== undefined || starting !== undefined || processes.instance !== undefined,
           isServerAlive: processes.server !== undefined,
           shutDownAtLsn: processes.server === undefined ? await shutDownAt(data) : undefined,
+          history: timeline === undefined ? undefined : await historyOf(data, timeline),
         };
       }),
     );
@@ -209,28 +216,33 @@ export class LocalInstances implements ClusterInstances {
     known.status = undefined;
   }
 
-  /** Ends an instance, by asking where somebody answers, and removes its folder or puts it aside. */
-  async remove(cluster: ResourceKey, name: string, keepAside: boolean): Promise<void> {
+  /**
+   * Ends an instance, by asking where somebody answers, and removes its folder, or puts it aside for a reason: then gives its new
+   * place.
+   */
+  async remove(cluster: ResourceKey, name: string, aside?: AsideReason): Promise<string | undefined> {
     const known = this.#find(cluster, name);
-    if (known === undefined) return;
+    if (known === undefined) return undefined;
     await known.starting;
     if (known.status !== undefined) {
       await this.#ask(known, { op: "stop", mode: "fast" }, 120_000).catch(() => undefined);
     }
     await killAll(known.folder);
-    const { aside } = this.#folders(cluster);
-    if (keepAside) {
-      await mkdir(aside, { recursive: true, mode: 0o700 });
-      const stamp = this.#options.clock
-        .now()
-        .toISOString()
-        .replaceAll(/[-:]|\.\d+/g, "");
-      await rename(known.folder, join(aside, `${name}-${stamp}`));
-    } else {
+    let place: string | undefined;
+    if (aside === undefined) {
       await rm(known.folder, { recursive: true, force: true });
+    } else {
+      const note = { reason: aside, owner: await this.owner(cluster), at: this.#options.clock.now() };
+      place = await putAside(known.folder, this.#folders(cluster).aside, note);
     }
     this.#known.delete(known.folder);
     this.#given.delete(known.folder);
+    return place;
+  }
+
+  /** What was put aside of a cluster; sizes are filled in as soon as they are known. */
+  async aside(cluster: ResourceKey): Promise<readonly AsideEntry[]> {
+    return this.#aside.list(this.#folders(cluster).aside, () => this.#options.onChange(cluster));
   }
 
   /** The uid of the Cluster that the instances are of; undefined where nobody has said so yet. */
@@ -358,6 +370,15 @@ async function shutDownAt(dataDirectory: string): Promise<Lsn | undefined> {
     return state === "shut down" ? checkpointLsn : undefined;
   } catch {
     // None there yet, or a damaged one: then nobody can tell.
+    return undefined;
+  }
+}
+
+async function historyOf(dataDirectory: string, timeline: number): Promise<TimelineHistory | undefined> {
+  try {
+    return await readHistory(join(dataDirectory, "pg_wal"), timelineId(timeline));
+  } catch {
+    // A timeline that is just being begun has none yet, and what is damaged tells nobody anything.
     return undefined;
   }
 }

@@ -5,7 +5,7 @@ import { temporaryResources } from "../resources/testing/temporary-resources.ts"
 import type { InstanceHandle } from "./cluster-instances.ts";
 import { requestSwitchover } from "./switchover.ts";
 
-function standby(name: string, lsn: string): InstanceHandle {
+function standby(name: string, lsn: string, state = "streaming"): InstanceHandle {
   const status: InstanceStatus = {
     pid: 10,
     startedAt: "2026-11-21T12:00:00Z",
@@ -20,8 +20,9 @@ function standby(name: string, lsn: string): InstanceHandle {
       lsn,
       startedAt: "2026-11-21T12:00:00Z",
       pendingRestart: false,
-      replication: [],
+      replication: state === "" ? [] : [{ name: "primary", state, lagBytes: 0 }],
     },
+    ...(state === "" ? { trouble: { kind: "other", message: "the slot is gone" } } : {}),
     backups: [],
   };
   return { name, folder: "/nowhere", status, ask: async () => undefined };
@@ -36,4 +37,16 @@ test("without a name the standby that has replayed most is to take over", async 
 
   expect(target).toBe("pg-3");
   expect(store.require(key("Cluster", "pg")).status).toMatchObject({ targetPrimary: "pg-3" });
+});
+
+test("a standby that does not stream is refused, with its reason, and not chosen however far it is", async () => {
+  const store = await (await temporaryResources()).open();
+  store.create(draft("Cluster", "pg"));
+  const instances = { of: () => [standby("pg-2", "0/9000000"), standby("pg-3", "0/A000000", "")] };
+  const ask = (name?: string) => requestSwitchover({ store, instances }, key("Cluster", "pg"), name);
+
+  expect(() => ask("pg-3")).toThrow(
+    'standby "pg-3" of Cluster production/pg does not stream from the primary, so it cannot take over: the slot is gone',
+  );
+  expect(ask()).toBe("pg-2");
 });

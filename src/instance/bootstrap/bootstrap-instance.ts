@@ -30,7 +30,8 @@ import { isResumable } from "./resume.ts";
  *
  * Also writes the configuration files that a server needs meanwhile (`writeConfiguration` is to be called before the start).
  *
- * @throws EngineError `target-directory` when there is a data directory, or anything else in its place; `target-unreachable`
+ * @throws EngineError `target-directory` when there is a data directory, or anything else in its place, or when one that was
+ * made before is gone and this would be no copy of another server; `target-unreachable`
  * for a recovery that cannot be done, with what can; `target-missed`; `postgres-failed`, for a statement of the specification
  * with its list and number; `postgres-missing`; what stores and files throw; `aborted`. A recovery that was interrupted, or
  * failed in replay, and a copy that was promoted are gone on with by the next call; of anything else nothing stays.
@@ -48,6 +49,7 @@ export async function bootstrapInstance(options: BootstrapOptions): Promise<Boot
     await publish(folder, whole);
     return finished.report;
   }
+  if (finished !== undefined) requireCopy(spec, finished.report);
   const interrupted = await findInterrupted(left, options);
   for (const attempt of left) {
     if (attempt === interrupted) continue;
@@ -89,6 +91,21 @@ async function requireNoData(folder: InstanceFolder): Promise<void> {
   throw new EngineError("target-directory", `"${data}" is no data directory, but holds "${names[0]}"`, {
     hint: "Tidemark removes only what it has put there itself: move it away.",
   });
+}
+
+/**
+ * A data directory that was there and is gone is not made anew as it once was: an empty cluster, or an old one, in its place
+ * would look like the one that was lost. A standby gets another copy.
+ */
+function requireCopy({ name, bootstrap }: BootstrapOptions["spec"], { kind }: BootstrapReport): void {
+  if (bootstrap.kind === "clone") return;
+  throw new EngineError(
+    "target-directory",
+    `the data directory of instance "${name}" was made by ${kind} before, and is gone`,
+    {
+      hint: "Bring it back, let a standby take over, or restore the cluster from its archive under a new name.",
+    },
+  );
 }
 
 /** The attempt that can be gone on with, its server stopped. */

@@ -25,7 +25,7 @@ type RecoveryJob = BootstrapJob<"recovery">;
  */
 export async function recoverCluster(job: RecoveryJob): Promise<RecoveryReport> {
   const { attempt, bootstrap, signal, onActivity } = job;
-  await writeCommandConfiguration(job.folder, job.spec);
+  await writeCommandConfiguration(job.folder, job.spec, job.program);
   const done = attempt.mark.recovered;
   const { server, report } =
     done === undefined ? await recover(job) : { server: await startAgain(job), report: done };

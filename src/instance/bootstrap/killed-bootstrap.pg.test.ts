@@ -34,7 +34,8 @@ const isThere = async (path: string): Promise<boolean> =>
 
 /** Makes room for the next step: as if the instance had never been. */
 async function forget({ folder }: LabInstance): Promise<void> {
-  for (const path of [folder.data, folder.tablespaces]) await rm(path, { recursive: true, force: true });
+  const made = [folder.data, folder.tablespaces, join(folder.root, "bootstrap.json")];
+  for (const path of made) await rm(path, { recursive: true, force: true });
 }
 
 async function attempts({ folder }: LabInstance): Promise<string[]> {

@@ -26,7 +26,7 @@ test("a WAL file is archived by the command alone, run as PostgreSQL would, with
     },
   });
   await instance.bootstrap();
-  await writeCommandConfiguration(instance.folder, instance.spec);
+  await writeCommandConfiguration(instance.folder, instance.spec, [process.execPath, main]);
   const server = await instance.serve();
   const [row] = await sqlOn<{ segment: string }>(
     server,

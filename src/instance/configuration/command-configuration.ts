@@ -4,6 +4,7 @@ import type { InstanceFolder } from "../instance-folder.ts";
 import type { InstanceSpec } from "../instance-spec.ts";
 import { configurationFiles } from "./configuration-files.ts";
 import { makeOwnDirectory, removeFile, writeIfChanged } from "./own-files.ts";
+import { restoreScript } from "./standby-restore.ts";
 
 /*
  * PostgreSQL asks for WAL to be archived, or fetched, also while the instance's process is not there. Then it runs this
@@ -14,12 +15,18 @@ import { makeOwnDirectory, removeFile, writeIfChanged } from "./own-files.ts";
  * Writes the configuration files for those commands from the specification, durably, only when they differ; removes one
  * that has no use any more. They hold no secret, but name files that do. Throws `file-io`, `disk-full`.
  */
-export async function writeCommandConfiguration(folder: InstanceFolder, spec: InstanceSpec): Promise<void> {
+export async function writeCommandConfiguration(
+  folder: InstanceFolder,
+  spec: InstanceSpec,
+  program: readonly string[],
+): Promise<void> {
   const user = await chooseServerUser(folder.root);
   const files = configurationFiles(folder);
   await makeOwnDirectory(folder.configuration, user);
   await writeOrRemove(files.archive, archiveConfiguration(folder, spec), user);
   await writeOrRemove(files.recovery, recoveryConfiguration(spec), user);
+  await writeOrRemove(files.standby, standbyConfiguration(spec), user);
+  await writeIfChanged(files.restoreScript, restoreScript(folder, program), user);
 }
 
 /** The command line that archives a WAL file without the instance's process; the file's path is added. */
@@ -47,6 +54,10 @@ function archiveConfiguration(folder: InstanceFolder, { archive, binDirectory }:
 function recoveryConfiguration({ bootstrap }: InstanceSpec): unknown {
   if (bootstrap.kind !== "recovery") return undefined;
   return { server: bootstrap.server, repositories: bootstrap.repositories };
+}
+
+function standbyConfiguration({ archive }: InstanceSpec): unknown {
+  return archive === undefined ? undefined : { server: archive.server, repositories: archive.repositories };
 }
 
 async function writeOrRemove(path: string, content: unknown, user: ServerUser | undefined): Promise<void> {

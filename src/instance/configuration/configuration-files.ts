@@ -12,6 +12,10 @@ export interface ConfigurationFiles {
   readonly archive: string;
   /** For `tidemark wal fetch`, run by the `restore_command` of a recovery that lost its process. */
   readonly recovery: string;
+  /** The same for a standby that does not stream: from its cluster's own archive. */
+  readonly standby: string;
+  /** What `restore_command` runs on a standby. */
+  readonly restoreScript: string;
 }
 
 export function configurationFiles({ configuration }: InstanceFolder): ConfigurationFiles {
@@ -22,5 +26,7 @@ export function configurationFiles({ configuration }: InstanceFolder): Configura
     archivingOff: join(configuration, "archiving-is-off"),
     archive: join(configuration, "archive.json"),
     recovery: join(configuration, "recovery.json"),
+    standby: join(configuration, "standby.json"),
+    restoreScript: join(configuration, "restore.sh"),
   };
 }

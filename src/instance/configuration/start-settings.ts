@@ -7,6 +7,7 @@ import type { InstanceFolder } from "../instance-folder.ts";
 import type { InstanceSpec } from "../instance-spec.ts";
 import { configurationFiles } from "./configuration-files.ts";
 import { slotNameOf } from "./slot-name.ts";
+import { standbyRestoreCommand } from "./standby-restore.ts";
 
 /*
  * What a server is told on its command line: it wins over every file, ALTER SYSTEM's included, and over every reload. So
@@ -27,13 +28,14 @@ export function startSettings(
     ...configurationSettings(folder),
     ...versionSettings(spec.major),
     ...noRecovery,
+    // Used by a standby alone, like the slot: the same on a primary, so that none of them needs a restart to change places.
+    restore_command: standbyRestoreCommand(folder),
     port: String(spec.port),
     listen_addresses: spec.listenAddresses,
     unix_socket_directories: spec.socketDirectory,
     archive_mode: "on",
     archive_command: archiveCommand(folder, system),
     hot_standby: "on",
-    // Used by a standby alone.
     primary_slot_name: slotNameOf(spec.name),
   };
 }
@@ -78,8 +80,7 @@ function versionSettings(major: number): Settings {
 
 /**
  * A standby follows its primary to the end, on whatever timeline; of a recovery that the data directory still speaks of
- * nothing is left. It asks no archive: `restore_command` would stop it whenever the store cannot be reached, and its slot
- * keeps the WAL that it needs.
+ * nothing is left.
  */
 const noRecovery: Settings = {
   ...Object.fromEntries([...recoveryParameters].map((name) => [name, ""])),

@@ -35,6 +35,8 @@ async function instance(): Promise<{ folder: InstanceFolder; spec: InstanceSpec 
   return { folder, spec, [Symbol.asyncDispose]: async () => place[Symbol.asyncDispose]() };
 }
 
+const program = ["node", "main.js"];
+
 const write = async (folder: InstanceFolder, spec: InstanceSpec) =>
   writeConfiguration({ folder, spec, clock: systemClock, signal: new AbortController().signal });
 
@@ -134,7 +136,7 @@ describe("what a server is told when it is started", () => {
       listen_addresses: "localhost",
       unix_socket_directories: "/run/pg",
       archive_mode: "on",
-      restore_command: "",
+      restore_command: `/bin/sh ${join(folder.configuration, "restore.sh")} "%p" %f || exit 1`,
       recovery_target_time: "",
       recovery_target_timeline: "latest",
       primary_slot_name: "tidemark_pg_1",
@@ -181,9 +183,9 @@ describe("the configuration of the commands that PostgreSQL runs", () => {
     await using place = await instance();
     const { folder, spec } = place;
 
-    await writeCommandConfiguration(folder, { ...spec, archive, bootstrap: recovery });
-    const push = pushCommand(["node", "main.js"], folder);
-    const fetch = fetchCommand(["node", "main.js"], folder);
+    await writeCommandConfiguration(folder, { ...spec, archive, bootstrap: recovery }, program);
+    const push = pushCommand(program, folder);
+    const fetch = fetchCommand(program, folder);
 
     expect(push.slice(0, -1)).toEqual(["node", "main.js", "wal", "push", "--config"]);
     expect(fetch.slice(0, -1)).toEqual(["node", "main.js", "wal", "fetch", "--config"]);
@@ -198,6 +200,10 @@ describe("the configuration of the commands that PostgreSQL runs", () => {
       server: "origin",
       repositories: archive.repositories,
     });
+    expect(await readConfig(join(folder.configuration, "standby.json"))).toEqual({
+      server: "pg",
+      repositories: archive.repositories,
+    });
     for (const path of [push.at(-1)!, fetch.at(-1)!]) expect((await stat(path)).mode & 0o777).toBe(0o600);
   });
 
@@ -205,9 +211,9 @@ describe("the configuration of the commands that PostgreSQL runs", () => {
     await using place = await instance();
     const { folder, spec } = place;
 
-    await writeCommandConfiguration(folder, { ...spec, archive, bootstrap: recovery });
-    await writeCommandConfiguration(folder, spec);
+    await writeCommandConfiguration(folder, { ...spec, archive, bootstrap: recovery }, program);
+    await writeCommandConfiguration(folder, spec, program);
 
-    expect(await readdir(folder.configuration)).toEqual([]);
+    expect(await readdir(folder.configuration)).toEqual(["restore.sh"]);
   });
 });

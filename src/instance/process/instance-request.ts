@@ -8,6 +8,7 @@ const requestSchema: z.ZodType<InstanceRequest> = z.discriminatedUnion("op", [
   z.object({ op: z.literal("backup"), id: z.string(), name: z.string().exactOptional() }),
   z.object({ op: z.literal("cancel-backup"), id: z.string() }),
   z.object({ op: z.literal("forget-backup"), id: z.string() }),
+  z.object({ op: z.literal("rescue"), key: z.string(), dataDirectory: z.string() }),
   z.object({ op: z.literal("promote") }),
   z.object({ op: z.literal("restart") }),
   z.object({ op: z.literal("stop"), mode: z.enum(["smart", "fast", "immediate"]) }),

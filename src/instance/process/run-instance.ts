@@ -6,8 +6,10 @@ import { limitLogs } from "../../common/limited-logs.ts";
 import { listenForRequests } from "../../common/request-socket.ts";
 import { readBootstrapReport } from "../bootstrap/bootstrap-report.ts";
 import { pushCommand } from "../configuration/command-configuration.ts";
+import { parseLsn } from "../../postgres/lsn.ts";
 import { instanceFolder, type InstanceFolder } from "../instance-folder.ts";
-import type { InstanceRequest, InstanceStatus } from "../instance-status.ts";
+import type { InstanceRequest, InstanceStatus, StandbyTrouble } from "../instance-status.ts";
+import { RescueDesk } from "../rescue/rescue-desk.ts";
 import { Archiving } from "./archiving.ts";
 import { BackupDesk, type BackupOrder } from "./backup-desk.ts";
 import { BackupJobs } from "./backup-jobs.ts";
@@ -17,7 +19,8 @@ import { parseInstanceRequest } from "./instance-request.ts";
 import { instanceSocket, removeProcessState, writeProcessState } from "./process-file.ts";
 import { ServerActions } from "./server-actions.ts";
 import { readInstanceSpec } from "./spec-file.ts";
-import { Supervisor } from "./supervisor.ts";
+import { StandbyLog } from "./standby-log.ts";
+import { Supervisor, type SupervisorReport } from "./supervisor.ts";
 import { takeBackup } from "./take-backup.ts";
 
 export interface RunInstanceOptions {
@@ -56,6 +59,7 @@ export async function runInstance(options: RunInstanceOptions): Promise<void> {
   await desk.recover();
   const archiving = new Archiving({ folder, pushCommand: pushCommand(program, folder), clock, log }, spec);
   const slot = new PrimarySlot({ clock, log });
+  const standbyLog = await StandbyLog.open(folder.serverLog);
   const supervisor = new Supervisor({
     spec,
     recovery: (await readBootstrapReport(folder))?.recovery,
@@ -68,6 +72,36 @@ export async function runInstance(options: RunInstanceOptions): Promise<void> {
     clock,
     log,
   });
+
+  const rescue = await RescueDesk.open({
+    folder,
+    spec: () => supervisor.spec,
+    isPrimary: async () => (await supervisor.report()).postgres?.role === "primary",
+    clock,
+    log,
+  });
+
+  async function beginRescue(order: { readonly key: string; readonly dataDirectory: string }): Promise<void> {
+    const { postgres } = await supervisor.report();
+    if (postgres?.role !== "standby") {
+      throw new EngineError(
+        "postgres-failed",
+        `instance "${spec.name}" runs no standby that could take over`,
+      );
+    }
+    rescue.begin(order, parseLsn(postgres.lsn));
+  }
+
+  /** Why the server does not follow its primary; undefined while it does, and for a primary. */
+  async function troubleOf({ postgres, error }: SupervisorReport): Promise<StandbyTrouble | undefined> {
+    const streams = postgres?.replication.some(({ state }) => state === "streaming") === true;
+    if (supervisor.spec.role.kind === "primary" || postgres?.role === "primary" || streams) {
+      await standbyLog.forget();
+      return undefined;
+    }
+    if (postgres !== undefined) slot.lookAgain();
+    return standbyLog.trouble(error);
+  }
 
   async function takeOne(order: BackupOrder): Promise<BackupResult> {
     const { server } = supervisor;
@@ -84,6 +118,8 @@ export async function runInstance(options: RunInstanceOptions): Promise<void> {
       pid: process.pid,
       startedAt,
       ...report,
+      trouble: await troubleOf(report),
+      rescue: rescue.status,
       archiving: agent,
       archivingError,
       backups: [...jobs.list()],
@@ -103,6 +139,8 @@ export async function runInstance(options: RunInstanceOptions): Promise<void> {
         return desk.cancelJob(request.id);
       case "forget-backup":
         return jobs.forget(request.id);
+      case "rescue":
+        return beginRescue(request);
       case "promote":
         return supervisor.promote();
       case "restart":
@@ -146,7 +184,7 @@ export async function runInstance(options: RunInstanceOptions): Promise<void> {
     over.abort();
     await limiting;
     signal.removeEventListener("abort", leave);
-    await Promise.all([desk.close(), archiving.close(), slot.close()]);
+    await Promise.all([desk.close(), archiving.close(), slot.close(), rescue.close()]);
     await removeProcessState(folder);
   }
   log.info("ended");

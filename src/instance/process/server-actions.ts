@@ -84,9 +84,9 @@ export class ServerActions {
 
   /** Writes everything that server and fallback commands read; the server has to be told. */
   async configure(spec: InstanceSpec, signal: AbortSignal): Promise<void> {
-    const { folder, clock, log } = this.#options;
+    const { folder, program, clock, log } = this.#options;
     const { ignored, raised } = await writeConfiguration({ folder, spec, clock, signal });
-    await writeCommandConfiguration(folder, spec);
+    await writeCommandConfiguration(folder, spec, program);
     const { systemIdentifier } = await requireLocalSystem(folder.data);
     this.commandLine = startSettings(folder, spec, systemIdentifier);
     if (ignored.length > 0) {

@@ -12,6 +12,7 @@ interface FactsRow {
   readonly timeline: number;
   readonly checkpoint_timeline: number;
   readonly lsn: string;
+  readonly received_lsn: string | null;
   readonly started_at: Date;
   readonly pending_restart: boolean;
   readonly replication: ServerFacts["replication"];
@@ -37,6 +38,7 @@ SELECT current_setting('server_version') AS version,
          ELSE ('x' || substr(pg_walfile_name(lsn), 1, 8))::bit(32)::int END AS timeline,
        (SELECT timeline_id FROM pg_control_checkpoint()) AS checkpoint_timeline,
        lsn::text AS lsn,
+       CASE WHEN in_recovery THEN greatest(lsn, pg_last_wal_receive_lsn())::text END AS received_lsn,
        pg_postmaster_start_time() AS started_at,
        EXISTS (SELECT FROM pg_settings WHERE pending_restart) AS pending_restart,
        coalesce(CASE WHEN in_recovery
@@ -68,6 +70,7 @@ export async function readFacts(
     timeline: row.timeline,
     checkpointTimeline: row.checkpoint_timeline,
     lsn: row.lsn,
+    ...(row.received_lsn === null ? {} : { receivedLsn: row.received_lsn }),
     startedAt: row.started_at.toISOString(),
     pendingRestart: row.pending_restart || differs(row.settings, commandLine),
     replication: row.replication,

@@ -41,7 +41,7 @@ export function decideRole(facts: RoleFacts): RoleDecision {
 }
 
 /**
- * Decides for a data directory in which no server runs, and carries it out. Throws `config` for a primary that crashed and is to
+ * Decides for a data directory in which no server runs, and carries it out. Throws `standby-diverged` for a primary that crashed and is to
  * be a standby; `file-io`, `postgres-format`.
  */
 export async function prepareRole(folder: InstanceFolder, spec: InstanceSpec): Promise<void> {
@@ -67,7 +67,7 @@ export async function prepareRole(folder: InstanceFolder, spec: InstanceSpec): P
       return;
     case "refuse":
       throw new EngineError(
-        "config",
+        "standby-diverged",
         `instance "${spec.name}" is to be a standby, but was a primary that did not shut down cleanly: pg_control says "${state}"`,
         {
           hint: "It may have written what no other instance has. Keep its data aside, and let it be made anew from its primary.",

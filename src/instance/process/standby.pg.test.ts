@@ -111,7 +111,7 @@ describe("a standby", () => {
 
     expect((await standby.status()).postgres).toMatchObject({ role: "primary", timeline: 2 });
     expect(refused.error).toMatchObject({
-      code: "config",
+      code: "standby-diverged",
       message:
         'instance "pg-1" is to be a standby, but was a primary that did not shut down cleanly: pg_control says "in production"',
     });

@@ -177,6 +177,7 @@ export const cluster = objectOf(
     tablespaces: z.array(tablespace).optional(),
     superuserSecret: localReference.optional(),
     enableSuperuserAccess: z.boolean().optional(),
+    failoverDelay: z.number().int().min(0).optional(),
     ...kubernetesOnlyFields([
       "affinity",
       "certificates",
@@ -185,7 +186,6 @@ export const cluster = objectOf(
       "envFrom",
       "ephemeralVolumeSource",
       "ephemeralVolumesSizeLimit",
-      "failoverDelay",
       "imageCatalogRef",
       "imagePullPolicy",
       "imagePullSecrets",

@@ -1,60 +1,17 @@
 import {
   isPrimaryServer,
   isRunning,
+  positionOf,
   type ClusterDecision,
   type ClusterFacts,
   type InstanceFacts,
 } from "./cluster-facts.ts";
 import { phases } from "./cluster-status.ts";
-import { standbysOf, lsnOf, spawnsOf, normal, type DecisionContext, specActions } from "./decision-parts.ts";
-
-/** How long a primary may fail to start before a standby takes over. */
-const failoverAfterMs = 30_000;
+import { spawnsOf, normal, type DecisionContext, specActions } from "./decision-parts.ts";
+import { conditionOf } from "./standby-condition.ts";
 
 /** How long a standby may take to replay the last WAL of a primary that was stopped for it. */
 const switchoverPatienceMs = 60_000;
-
-/**
- * The primary cannot be brought up again, and a standby is there. Who takes over is noted before anything is final; then it is
- * made sure that the old one stays down, then that it cannot come back; only then is the noted one the primary, and promoted.
- * Whatever is lost between two steps, nobody else is ever chosen beside one that may have been promoted.
- */
-export function failover({ facts, primary, isDown, decided }: DecisionContext): ClusterDecision | undefined {
-  const { primaryDownSince } = decided;
-  const candidates = standbysOf(facts, primary).filter(isRunning);
-  const { remembered } = facts;
-  // Stopped on purpose: it goes on by itself when the other one does not take over.
-  if (remembered.phase === phases.switchover) return undefined;
-  const isUnderWay = remembered.phase === phases.failingOver && remembered.currentPrimary === primary.name;
-  if (!isUnderWay) {
-    if (!isDown || primaryDownSince === undefined || candidates.length === 0) return undefined;
-    if (facts.now.getTime() - Date.parse(primaryDownSince) < failoverAfterMs) return undefined;
-  }
-  const best = candidates.toSorted((a, b) => Number(lsnOf(b) - lsnOf(a)))[0];
-  // It came back, or nobody is left who could take over.
-  if (best === undefined || isRunning(primary)) return undefined;
-  const failing = {
-    ...decided,
-    phase: phases.failingOver,
-    phaseReason: `Failing over from ${primary.name} to ${best.name}`,
-    targetPrimary: best.name,
-  };
-  if (primary.isServerAlive || primary.isProcessAlive) {
-    return { ...failing, actions: [{ kind: "kill", name: primary.name }] };
-  }
-  if (!isUnderWay || remembered.targetPrimary !== best.name) return failing;
-  return {
-    ...failing,
-    actions: [{ kind: "remove", name: primary.name, keepAside: true }],
-    events: [
-      {
-        type: "Warning",
-        reason: "FailingOver",
-        message: `Primary ${primary.name} does not start any more: ${best.name} takes over; the data of ${primary.name} are kept aside`,
-      },
-    ],
-  };
-}
 
 /**
  * Asked for: the primary is stopped cleanly, so that nothing is missing, then the other one is noted as the primary, and promoted
@@ -72,18 +29,19 @@ export function switchover({ facts, primary, decided }: DecisionContext): Cluste
   };
   if (primary.isServerAlive) {
     // Not begun yet: nobody is to go without a primary for one that could not take over.
-    if (!isRunning(target) && primary.spec?.wanted === "running") {
+    const condition = conditionOf(target, primary);
+    if (condition.kind !== "follows" && primary.spec?.wanted === "running") {
       return goBack(
         moving,
         primary,
-        `${target.name} does not run any more: ${primary.name} stays the primary`,
+        `${target.name} does not follow ${primary.name} (${condition.reason}), which stays the primary`,
       );
     }
     // A server whose process is gone is stopped by nobody else.
     const actions = [...specActions(facts, primary, primary, "stopped"), ...spawnsOf([primary, target])];
     return { ...moving, actions };
   }
-  const hasAll = primary.shutDownAtLsn !== undefined && lsnOf(target) > primary.shutDownAtLsn;
+  const hasAll = primary.shutDownAtLsn !== undefined && positionOf(target) > primary.shutDownAtLsn;
   if (!isRunning(target) || !hasAll) return waitOrGoBack(facts, moving, primary, target);
   return {
     ...moving,

@@ -1,0 +1,17 @@
+import type { InstanceStatus } from "../../instance/instance-status.ts";
+
+/** Why the WAL of a primary does not reach its archive, as its process says; undefined while nothing speaks against it. */
+export function archivingTrouble({
+  archiving,
+  archivingError,
+}: Pick<InstanceStatus, "archiving" | "archivingError">): string | undefined {
+  if (archivingError !== undefined) return archivingError.message;
+  if (archiving === undefined) return undefined;
+  const { lastArchived, lastFailure, refused, repositories } = archiving;
+  const failing = repositories.find(({ state }) => state === "failing");
+  const hasFailedLast =
+    lastFailure?.error !== undefined && (lastArchived === undefined || lastFailure.at > lastArchived.at);
+  return (
+    refused[0]?.message ?? failing?.error?.message ?? (hasFailedLast ? lastFailure.error?.message : undefined)
+  );
+}

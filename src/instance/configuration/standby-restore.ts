@@ -1,0 +1,49 @@
+import { join } from "node:path";
+import { quoteForCommandSetting, quoteForShell } from "../../agent/shell-text.ts";
+import type { InstanceFolder } from "../instance-folder.ts";
+import { configurationFiles } from "./configuration-files.ts";
+
+/*
+ * Where a standby gets WAL that its primary does not send: first what was rescued from a primary that is gone, then its cluster's
+ * archive. PostgreSQL asks only while it does not stream, and for the segment after the last as well, so "no" is the usual
+ * answer, and a program started for it is no burden.
+ *
+ * Whatever goes wrong is a "no" too. Above 125 a status stops the server, which here would end a standby because a store cannot be
+ * reached. It promotes nobody: a standby asks again and again, until it is told to take over.
+ *
+ * Timelines are its primary's alone, which sends their histories: in the archive may lie those of a server that somebody promoted
+ * beside it, and a standby would follow the newest of them.
+ */
+
+/** The value for `restore_command`; it stays the same when the program moves or the archive changes. */
+export function standbyRestoreCommand(folder: InstanceFolder): string {
+  const script = quoteForCommandSetting(configurationFiles(folder).restoreScript);
+  return `/bin/sh ${script} "%p" %f || exit 1`;
+}
+
+/** Where WAL that was rescued lies, each file under its own name. */
+export function rescuedFolder({ root }: InstanceFolder): string {
+  return join(root, "rescued");
+}
+
+/** While a store does not answer, the standby does not ask its primary. */
+const fetchLimitSeconds = 30;
+
+/** `restore.sh PATH NAME`: exits 0 with the file in place. */
+export function restoreScript(folder: InstanceFolder, program: readonly string[]): string {
+  const files = configurationFiles(folder);
+  const rescued = quoteForShell(rescuedFolder(folder));
+  const configuration = quoteForShell(files.standby);
+  const fetch = [...program, "wal", "fetch", "--config", files.standby].map(quoteForShell).join(" ");
+  return `#!/bin/sh
+# Written by Tidemark; changes are lost. Brings a standby one WAL file, if it can be had: PATH NAME.
+if test -f ${rescued}/"$2"; then
+  cp ${rescued}/"$2" "$1"
+  exit
+fi
+case $2 in *.history) exit 1 ;; esac
+test -r ${configuration} || exit 1
+if limit=$(command -v timeout); then limit="$limit ${fetchLimitSeconds}"; fi
+exec $limit ${fetch} "$2" "$1"
+`;
+}

@@ -1,0 +1,47 @@
+import { join } from "node:path";
+import { requireLocalSystem } from "../../agent/local-system.ts";
+import type { ArchiveTarget } from "../../archive/archive-target.ts";
+import { pushWalFile } from "../../archive/wal-file.ts";
+import type { Log } from "../../common/log.ts";
+import { closeRepositories, openRepositories } from "../../repository/open-repositories.ts";
+import { parseServerName } from "../../repository/server-name.ts";
+import { rescuedFolder } from "../configuration/standby-restore.ts";
+import type { InstanceFolder } from "../instance-folder.ts";
+import type { InstanceArchive } from "../instance-spec.ts";
+
+/**
+ * Archives WAL files that were rescued, in all repositories: the server that takes over marks what it got from others as archived,
+ * and nobody else has it. Those that are there already are compared. Throws what opening and pushing throws; what was archived
+ * before that stays so.
+ */
+export async function archiveRescued(options: {
+  readonly folder: InstanceFolder;
+  readonly archive: InstanceArchive;
+  readonly names: readonly string[];
+  readonly onArchived: (name: string) => void;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}): Promise<void> {
+  const { folder, archive, names, onArchived, log, signal } = options;
+  const expected = await requireLocalSystem(folder.data);
+  const repositories = await openRepositories({
+    settings: archive.repositories,
+    server: parseServerName(archive.server),
+    log,
+    access: { kind: "write", spoolDirectory: folder.spool },
+    signal,
+  });
+  try {
+    const targets = repositories.map((repository): ArchiveTarget => ({
+      repository,
+      codec: archive.walCompression,
+    }));
+    for (const name of names) {
+      await pushWalFile({ path: join(rescuedFolder(folder), name), targets, expected, log, signal });
+      onArchived(name);
+      log.info("archived WAL of a primary that is gone", { segment: name });
+    }
+  } finally {
+    await closeRepositories(repositories);
+  }
+}

@@ -1,0 +1,59 @@
+import { unmarkedSegments } from "../../agent/unmarked-segments.ts";
+import type { Lsn } from "../../postgres/lsn.ts";
+import { timelinesForSegment, type TimelineHistory } from "../../postgres/timeline-history.ts";
+import { parseWalFileName, walSegmentName } from "../../postgres/wal-file-name.ts";
+
+/** What lies in the `pg_wal` of a primary that is gone. */
+export interface LeftWal {
+  /** Names in `pg_wal`, and in its `archive_status`. */
+  readonly names: readonly string[];
+  readonly statusNames: readonly string[];
+  /** Whole segments whose headers are what their names say; others were recycled and not yet written to. */
+  readonly valid: ReadonlySet<string>;
+  /** Of its newest timeline. */
+  readonly history: TimelineHistory;
+}
+
+export interface RescuePlan {
+  /** What a standby replays from its position on, in order and without a hole; empty when it is not there. */
+  readonly chain: readonly string[];
+  /** WAL files that PostgreSQL finished and that nobody has archived for certain, in order. */
+  readonly unarchived: readonly string[];
+}
+
+/**
+ * Which WAL of a primary that is gone a standby at `position` needs, and which the archive lacks. The last segment of the chain is
+ * not among what is to be archived unless it is marked: only its content can tell whether it was finished (`isLastWhole`).
+ */
+export function planRescue(
+  { names, statusNames, valid, history }: LeftWal,
+  position: Lsn,
+  segmentSizeBytes: number,
+): RescuePlan {
+  const chain: string[] = [];
+  for (let number = position / BigInt(segmentSizeBytes); ; number++) {
+    const name = timelinesForSegment(history, number, segmentSizeBytes)
+      .map((timeline) => walSegmentName({ timeline, segmentNumber: number, segmentSizeBytes }))
+      .find((item) => valid.has(item));
+    if (name === undefined) break;
+    chain.push(name);
+  }
+  const present = new Set(names);
+  const done = new Set(marked(statusNames, ".done"));
+  const unarchived = [
+    ...marked(statusNames, ".ready"),
+    ...unmarkedSegments(names, statusNames, segmentSizeBytes).map(({ name }) => name),
+    ...chain.slice(0, -1).filter((name) => !done.has(name)),
+  ].filter((name) => present.has(name) && isWhole(name, valid));
+  return { chain, unarchived: [...new Set(unarchived)].toSorted() };
+}
+
+/** History and label files, and what a promotion left of a timeline's last segment, are judged when they are archived. */
+function isWhole(name: string, valid: ReadonlySet<string>): boolean {
+  const file = parseWalFileName(name);
+  return file !== undefined && (file.kind !== "segment" || valid.has(name));
+}
+
+function marked(statusNames: readonly string[], mark: ".ready" | ".done"): string[] {
+  return statusNames.flatMap((name) => (name.endsWith(mark) ? [name.slice(0, -mark.length)] : []));
+}
