@@ -342,8 +342,19 @@ export class LocalInstances implements ClusterInstances {
 /** What somebody may want to act on; positions and counters change all the time. */
 function digestOf(status: InstanceStatus | undefined): string {
   if (status === undefined) return "";
-  const { phase, error, activity, specVersion, postgres, archiving, archivingError, backups, recovery } =
-    status;
+  const {
+    phase,
+    error,
+    activity,
+    specVersion,
+    postgres,
+    archiving,
+    archivingError,
+    backups,
+    recovery,
+    trouble,
+    rescue,
+  } = status;
   return JSON.stringify([
     phase,
     error,
@@ -352,6 +363,10 @@ function digestOf(status: InstanceStatus | undefined): string {
     recovery,
     archivingError,
     postgres && [postgres.pid, postgres.role, postgres.timeline, postgres.pendingRestart],
+    // Of a primary how many follow it; of a standby whether it does.
+    postgres?.replication.map(({ name, state }) => [name, state]),
+    trouble,
+    rescue,
     archiving && [
       archiving.lastArchived === undefined,
       archiving.lastFailure?.at,
