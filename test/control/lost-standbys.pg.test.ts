@@ -90,7 +90,7 @@ async function instancesAre(
         phase === "Cluster in healthy state";
       return isThere ? undefined : JSON.stringify(status);
     },
-    { timeoutMs: 120_000, everyMs: 250 },
+    { timeoutMs: 120_000, everyMs: 500 },
   );
 }
 

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import { EngineError } from "../../common/errors.ts";
 import { cluster } from "../../manifest/kinds/cluster.ts";
+import { remakeStandbysAnnotation } from "../../manifest/lint/rules/annotations.ts";
 import { formatKey, keyOf, type Resource, type ResourceKey } from "../resources/resource.ts";
 
 export type ClusterSpec = z.infer<typeof cluster>["spec"];
@@ -54,7 +55,7 @@ export function viewCluster(resource: Resource): ClusterView {
     skipsEmptyArchiveCheck: annotations["cnpg.io/skipEmptyWalArchiveCheck"] === "enabled",
     failoverAfterMs:
       parsed.data.failoverDelay === undefined ? failoverAfterMs : parsed.data.failoverDelay * 1000,
-    remakeStandbysAfterMs: remakeDelay(annotations["tidemark.dev/remake-standbys-after"]),
+    remakeStandbysAfterMs: remakeDelay(annotations[remakeStandbysAnnotation]),
   };
 }
 

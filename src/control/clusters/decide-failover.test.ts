@@ -17,6 +17,8 @@ function standby(
     ...status.postgres!,
     receivedLsn: position.received,
     timeline: position.timeline ?? 1,
+    // Nobody sends anything, or it is refused.
+    replication: [],
   };
   return instance(view, number, { status: { ...status, ...more, postgres } });
 }

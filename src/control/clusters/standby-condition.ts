@@ -1,4 +1,4 @@
-import { mib } from "../../common/units.ts";
+import { formatBytes } from "../../common/units.ts";
 import type { StandbyTrouble } from "../../instance/instance-status.ts";
 import type { Lsn } from "../../postgres/lsn.ts";
 import { historyContains, switchPointOf, type TimelineHistory } from "../../postgres/timeline-history.ts";
@@ -8,7 +8,7 @@ import { describeFailure } from "./describe-failure.ts";
 
 /** How a standby stands to its primary: from what both servers say, never from how long something takes. */
 export type StandbyCondition =
-  /** It streams, or is near enough with what the archive has; or there is no primary to follow just now. */
+  /** It streams; or there is no primary to follow just now. */
   | { readonly kind: "follows" }
   /** Not now, and that may pass. */
   | { readonly kind: "behind"; readonly reason: string }
@@ -18,9 +18,6 @@ export type StandbyCondition =
       readonly cause: Exclude<StandbyTrouble["kind"], "other">;
       readonly reason: string;
     };
-
-/** Two segments of the usual size: what an archive is behind when each segment is there a moment after it was filled. */
-export const nearBytes = 32 * mib;
 
 export function conditionOf(standby: InstanceFacts, primary: InstanceFacts): StandbyCondition {
   const { status } = standby;
@@ -36,15 +33,15 @@ export function conditionOf(standby: InstanceFacts, primary: InstanceFacts): Sta
   if (isPrimaryServer(standby)) return hasPrimary ? besides(standby) : behind("its server is a primary");
   if (streams(standby)) return { kind: "follows" };
   if (!hasPrimary) return { kind: "follows" };
-  const isOnHistory = hasHistoryOf(standby, primary.history);
   if (trouble !== undefined) {
-    return isOnHistory === false
+    return hasHistoryOf(standby, primary.history) === false
       ? { kind: "lost", cause: "diverged", reason: trouble.message }
       : behind(trouble.message);
   }
-  const lagBytes = positionOf(primary) - positionOf(standby);
-  if (lagBytes <= nearBytes && isOnHistory !== false) return { kind: "follows" };
-  return behind(`it does not stream, and has ${lagBytes} bytes still to replay`);
+  // Its primary is on this machine: what the archive brings meanwhile is never all, and does not stay without a reason.
+  const lagBytes = Number(positionOf(primary) - positionOf(standby));
+  const rest = lagBytes > 0 ? `, and has ${formatBytes(lagBytes)} still to replay` : "";
+  return behind(`it does not stream yet${rest}`);
 }
 
 /** A second server that takes writes: it is to be a standby, was told so, and somebody has promoted it all the same. */

@@ -172,6 +172,13 @@ describe("annotations", () => {
       { "cnpg.io/hibernate": "on" },
       ['warning metadata.annotations["cnpg.io/hibernate"]: nobody reads "cnpg.io/hibernate"'],
     ],
+    [{ "tidemark.dev/remake-standbys-after": "never" }, []],
+    [
+      { "tidemark.dev/remake-standbys-after": "5m" },
+      [
+        'warning metadata.annotations["tidemark.dev/remake-standbys-after"]: "5m" means nothing here: it should be a number of seconds, or "never"',
+      ],
+    ],
     // Others of CloudNativePG's own.
     [
       {

@@ -83,7 +83,7 @@ export function running(
       lsn,
       startedAt: "2026-11-21T11:00:01Z",
       pendingRestart,
-      replication: [],
+      replication: role === "standby" ? [{ name: "primary", state: "streaming", lagBytes: 0 }] : [],
     },
     backups: [],
   };

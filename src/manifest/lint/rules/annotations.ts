@@ -9,6 +9,8 @@ const prefix = "cnpg.io/";
 const skipArchiving = `${prefix}skipWalArchiving`;
 const skipCheck = `${prefix}skipEmptyWalArchiveCheck`;
 const hibernation = `${prefix}hibernation`;
+/** How long a standby may be unable to follow before it is replaced by a new copy; ours. */
+export const remakeStandbysAnnotation = "tidemark.dev/remake-standbys-after";
 
 function annotation(object: ManifestObject, name: string): string | undefined {
   return textAt(object, "metadata", "annotations", name);
@@ -47,7 +49,7 @@ const withoutEffect: Rule = {
   severity: "warning",
   summary: "an annotation that is misspelt, or has a value that means nothing",
   explanation:
-    "`cnpg.io/skipWalArchiving` and `cnpg.io/skipEmptyWalArchiveCheck` count only with the value `enabled`; `true` means nothing. `cnpg.io/hibernation` is `on` or `off`, and with anything else CloudNativePG refuses the Cluster. An annotation whose name is not quite one of these is ignored without a word.",
+    "`cnpg.io/skipWalArchiving` and `cnpg.io/skipEmptyWalArchiveCheck` count only with the value `enabled`; `true` means nothing. `cnpg.io/hibernation` is `on` or `off`, and with anything else CloudNativePG refuses the Cluster. An annotation whose name is not quite one of these is ignored without a word. Tidemark's own `tidemark.dev/remake-standbys-after` is a number of seconds, or `never`.",
   *check(world) {
     for (const object of world.clusters) {
       for (const [name, value] of Object.entries(recordAt(object, "metadata", "annotations") ?? {})) {
@@ -61,6 +63,11 @@ const withoutEffect: Rule = {
             ...(name === hibernation ? { severity: "error" as const } : {}),
             message: `"${value}" means nothing here: it should be "${known.join('" or "')}"`,
           };
+          continue;
+        }
+        if (name === remakeStandbysAnnotation && !/^(never|\d{1,9})$/.test(String(value))) {
+          const message = `"${String(value)}" means nothing here: it should be a number of seconds, or "never"`;
+          yield { object, path, message };
           continue;
         }
         if (!name.startsWith(prefix)) continue;
