@@ -71,6 +71,7 @@ const primary: InstanceFacts = {
   isProcessAlive: true,
   isServerAlive: true,
   shutDownAtLsn: undefined,
+  history: undefined,
 };
 const healthy = { phase: phases.healthy, currentPrimary: "pg-1", systemID: "7" };
 

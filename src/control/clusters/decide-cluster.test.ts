@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import type { InstanceSpec } from "../../instance/instance-spec.ts";
 import type { InstanceStatus } from "../../instance/instance-status.ts";
 import { parseLsn } from "../../postgres/lsn.ts";
+import type { ClusterFacts } from "./cluster-facts.ts";
 import { phases } from "./cluster-status.ts";
 import {
   bootstrap,

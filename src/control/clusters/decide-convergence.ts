@@ -15,7 +15,7 @@ import {
   specActions,
   standbysOf,
   spawnsOf,
-  copyOf,
+  cloneOf,
   normal,
   type DecisionContext,
 } from "./decision-parts.ts";
@@ -150,7 +150,7 @@ function scale({ facts, primary, decided }: DecisionContext): ClusterDecision | 
     return { ...decided, ...removal(last) };
   }
   const { spec } = primary;
-  const bootstrap = copyOf(primary);
+  const bootstrap = cloneOf(primary);
   if (instances.length >= view.instances || spec === undefined || bootstrap === undefined) return undefined;
   const number = decided.latestGeneratedNode + 1;
   const name = `${view.name}-${number}`;

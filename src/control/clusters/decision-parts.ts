@@ -41,7 +41,7 @@ export function specActions(
   const { spec: present } = instance;
   if (present === undefined) return [];
   const { archive, view } = facts;
-  const anew = instance === primary ? bootstrapAnew(facts, instance) : copyAnew(instance, primary);
+  const anew = instance === primary ? bootstrapAnew(facts, instance) : cloneAnew(instance, primary);
   const next: WantedSpec = wantedSpec(view, {
     place: present,
     role: roleOf(instance, primary) ?? present.role,
@@ -74,12 +74,12 @@ function bootstrapAnew(
 }
 
 /** A standby without data is a copy of whoever is the primary now: the one that it was to be copied from may be gone. */
-function copyAnew(
+function cloneAnew(
   { status }: InstanceFacts,
   primary: InstanceFacts,
 ): { readonly bootstrap: WantedSpec["bootstrap"]; readonly major?: number } | undefined {
   if (status?.bootstrapped !== false || !isRunning(primary) || !isPrimaryServer(primary)) return undefined;
-  const bootstrap = copyOf(primary);
+  const bootstrap = cloneOf(primary);
   return bootstrap === undefined ? undefined : { bootstrap };
 }
 
@@ -94,7 +94,7 @@ export function standbysOf({ instances }: ClusterFacts, primary: InstanceFacts):
 }
 
 /** A copy of the primary, which must have a specification. */
-export function copyOf({
+export function cloneOf({
   spec,
   dataDirectory,
 }: InstanceFacts): Extract<InstanceBootstrap, { kind: "clone" }> | undefined {

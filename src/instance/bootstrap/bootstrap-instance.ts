@@ -49,7 +49,7 @@ export async function bootstrapInstance(options: BootstrapOptions): Promise<Boot
     await publish(folder, whole);
     return finished.report;
   }
-  if (finished !== undefined) requireCopy(spec, finished.report);
+  if (finished !== undefined) requireClone(spec, finished.report);
   const interrupted = await findInterrupted(left, options);
   for (const attempt of left) {
     if (attempt === interrupted) continue;
@@ -97,7 +97,7 @@ async function requireNoData(folder: InstanceFolder): Promise<void> {
  * A data directory that was there and is gone is not made anew as it once was: an empty cluster, or an old one, in its place
  * would look like the one that was lost. A standby gets another copy.
  */
-function requireCopy({ name, bootstrap }: BootstrapOptions["spec"], { kind }: BootstrapReport): void {
+function requireClone({ name, bootstrap }: BootstrapOptions["spec"], { kind }: BootstrapReport): void {
   if (bootstrap.kind === "clone") return;
   throw new EngineError(
     "target-directory",
