@@ -24,7 +24,7 @@ const asleep = { ...manifest, annotations: { "cnpg.io/hibernation": "on" } };
 async function stateWithInstance() {
   const { folder: stateDirectory, open } = await temporaryResources();
   const store = await open();
-  const start = async () => {
+  const start = async (lastSuccessfulBackup?: string) => {
     const instances = new LocalInstances({
       stateDirectory,
       program: [process.execPath, "--eval", ""],
@@ -37,7 +37,10 @@ async function stateWithInstance() {
       store,
       instances,
       stateDirectory,
-      backupReport: () => ({ fields: {}, lastBackup: undefined }),
+      backupReport: () => ({
+        fields: lastSuccessfulBackup === undefined ? {} : { lastSuccessfulBackup },
+        lastBackup: undefined,
+      }),
       clock: systemClock,
       log: silentLog,
     });
@@ -100,4 +103,33 @@ test("instances without a Cluster, as a lost database leaves them, are put aside
 
   expect(instances.of(pg)).toEqual([]);
   expect(await readdir(folders.aside)).toHaveLength(1);
+});
+
+test("what was put aside of this Cluster goes after a week and a base backup, and is shown with its size until then", async () => {
+  const { store, start, folders } = await stateWithInstance();
+  const { uid } = store.create(asleep).metadata;
+  const eightDaysAgo = Date.now() - 8 * 86_400_000;
+  const put = async (name: string, reason: string, at: number) => {
+    await mkdir(join(folders.aside, name), { recursive: true });
+    const note = { format: 1, reason, owner: uid, at: new Date(at).toISOString() };
+    await writeFile(join(folders.aside, name, "aside.json"), JSON.stringify(note));
+  };
+  await put("pg-1-old", "replaced", eightDaysAgo);
+  await put("pg-2-new", "replaced", Date.now());
+  await put("pg-3-orphan", "orphaned", eightDaysAgo);
+
+  await (await start()).reconciler.reconcile(pg);
+  expect(await readdir(folders.aside)).toEqual(["pg-1-old", "pg-2-new", "pg-3-orphan"]);
+  const { reconciler } = await start(new Date().toISOString());
+  await reconciler.reconcile(pg);
+
+  expect(await readdir(folders.aside)).toEqual(["pg-2-new", "pg-3-orphan"]);
+  const aside = async () => {
+    await reconciler.reconcile(pg);
+    return (store.require(pg).status as { tidemark: { aside: unknown } }).tidemark.aside;
+  };
+  await expect.poll(aside).toMatchObject([
+    { path: join(folders.aside, "pg-2-new"), bytes: expect.any(Number), keptUntil: expect.any(String) },
+    { path: join(folders.aside, "pg-3-orphan"), bytes: expect.any(Number) },
+  ]);
 });

@@ -240,13 +240,22 @@ export class ClusterReconciler implements Reconciler {
       lastBackup: typeof lastBackup === "string" ? lastBackup : undefined,
       now: clock.now(),
     });
-    for (const { path } of removed) {
-      await rm(path, { recursive: true, force: true });
+    const gone = new Set<AsideEntry>();
+    for (const entry of removed) {
+      const { path } = entry;
+      try {
+        await rm(path, { recursive: true, force: true });
+      } catch (error) {
+        // It is tried again with the next look; nothing waits for it.
+        log.warn("could not remove what was put aside", { path, error: describeError(error) });
+        continue;
+      }
+      gone.add(entry);
       const message = `removed ${path}: it has been aside for a week, and the cluster has a newer base backup`;
       store.recordEvent({ about: resource, type: "Normal", reason: "AsideRemoved", message });
       log.info(message, { cluster: formatKey(key) });
     }
-    return entries.filter((entry) => !removed.includes(entry));
+    return entries.filter((entry) => !gone.has(entry));
   }
 
   /** What keeps the application out of its database; it must not keep the rest from going on. */
