@@ -123,6 +123,13 @@ test("what a primary had committed and not sent is replayed by its standby, and 
     delete process.env["TIDEMARK_FAULT_POINT"];
   }
   await standby.up();
+  // Where nothing can be read, what it has itself is brought to the archive.
+  await standby.ask({ ...order, key: "0", dataDirectory: join(primary.folder.root, "gone") });
+  const failed = await standby.until(
+    (status) => status.rescue?.key === "0" && status.rescue.state !== "running",
+  );
+  expect(failed.rescue).toMatchObject({ state: "failed", message: expect.stringMatching(/no such file/) });
+  await standby.until((status) => status.rescue?.waitingFiles === 0);
   await standby.ask(order);
   const { rescue } = await standby.until((status) => {
     const end = status.rescue?.endLsn;

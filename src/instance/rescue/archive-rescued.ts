@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { requireLocalSystem } from "../../agent/local-system.ts";
 import type { ArchiveTarget } from "../../archive/archive-target.ts";
 import { pushWalFile } from "../../archive/wal-file.ts";
+import { throwIfAborted } from "../../common/abort.ts";
 import type { Log } from "../../common/log.ts";
 import { closeRepositories, openRepositories } from "../../repository/open-repositories.ts";
 import { parseServerName } from "../../repository/server-name.ts";
@@ -11,8 +12,8 @@ import type { InstanceArchive } from "../instance-spec.ts";
 
 /**
  * Archives WAL files that were rescued, in all repositories: the server that takes over marks what it got from others as archived,
- * and nobody else has it. Those that are there already are compared. Throws what opening and pushing throws; what was archived
- * before that stays so.
+ * and nobody else has it. Those that are there already are compared. Throws what opening and pushing throws, when all of them have been
+ * tried.
  */
 export async function archiveRescued(options: {
   readonly folder: InstanceFolder;
@@ -36,11 +37,18 @@ export async function archiveRescued(options: {
       repository,
       codec: archive.walCompression,
     }));
+    const failures: unknown[] = [];
     for (const name of names) {
-      await pushWalFile({ path: join(rescuedFolder(folder), name), targets, expected, log, signal });
-      onArchived(name);
-      log.info("archived WAL of a primary that is gone", { segment: name });
+      throwIfAborted(signal);
+      try {
+        await pushWalFile({ path: join(rescuedFolder(folder), name), targets, expected, log, signal });
+        onArchived(name);
+        log.info("archived WAL of a primary that is gone", { segment: name });
+      } catch (error) {
+        failures.push(error);
+      }
     }
+    if (failures.length > 0) throw failures[0];
   } finally {
     await closeRepositories(repositories);
   }

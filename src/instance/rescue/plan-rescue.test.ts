@@ -3,7 +3,7 @@ import { mib } from "../../common/units.ts";
 import { parseLsn } from "../../postgres/lsn.ts";
 import type { TimelineHistory } from "../../postgres/timeline-history.ts";
 import { timelineId } from "../../postgres/timeline.ts";
-import { planRescue } from "./plan-rescue.ts";
+import { ownSegments, planRescue } from "./plan-rescue.ts";
 
 const name = (timeline: number, segment: number) =>
   `0000000${timeline}00000000000000${segment.toString(16).toUpperCase().padStart(2, "0")}`;
@@ -57,4 +57,18 @@ test("unarchived is what is marked so, what lies unmarked between marks, and wha
   const { unarchived } = plan({ names, statusNames });
 
   expect(unarchived).toEqual([name(1, 3), name(1, 4), name(1, 5), name(1, 6), "00000002.history"]);
+});
+
+test("of its own WAL a standby gives what lies before its position, each segment of the newest timeline that has it", () => {
+  const history: TimelineHistory = {
+    timeline: timelineId(2),
+    entries: [{ parentTimeline: timelineId(1), switchLsn: parseLsn("0/4000100"), reason: "" }],
+  };
+  const valid = new Set([name(1, 3), name(1, 4), name(2, 4), name(2, 5), name(2, 6), name(1, 7)]);
+
+  expect(ownSegments({ valid, history }, parseLsn("0/6000028"), 16 * mib)).toEqual([
+    name(1, 3),
+    name(2, 4),
+    name(2, 5),
+  ]);
 });

@@ -1,7 +1,7 @@
 import { unmarkedSegments } from "../../agent/unmarked-segments.ts";
 import type { Lsn } from "../../postgres/lsn.ts";
 import { timelinesForSegment, type TimelineHistory } from "../../postgres/timeline-history.ts";
-import { parseWalFileName, walSegmentName } from "../../postgres/wal-file-name.ts";
+import { parseWalFileName, segmentNumberOf, walSegmentName } from "../../postgres/wal-file-name.ts";
 
 /** What lies in the `pg_wal` of a primary that is gone. */
 export interface LeftWal {
@@ -46,6 +46,28 @@ export function planRescue(
     ...chain.slice(0, -1).filter((name) => !done.has(name)),
   ].filter((name) => present.has(name) && isWhole(name, valid));
   return { chain, unarchived: [...new Set(unarchived)].toSorted() };
+}
+
+/**
+ * Of a standby's own `pg_wal`: the segments before its position, which are whole. What was streamed is marked as archived although
+ * only its primary knew whether it was.
+ */
+export function ownSegments(
+  { valid, history }: Pick<LeftWal, "valid" | "history">,
+  position: Lsn,
+  segmentSizeBytes: number,
+): readonly string[] {
+  const current = position / BigInt(segmentSizeBytes);
+  return [...valid].toSorted().filter((name) => {
+    const file = parseWalFileName(name);
+    if (file?.kind !== "segment") return false;
+    const segmentNumber = segmentNumberOf(file.segment, segmentSizeBytes);
+    // What an older timeline has under this number ended within it.
+    const newest = timelinesForSegment(history, segmentNumber, segmentSizeBytes)
+      .map((timeline) => walSegmentName({ timeline, segmentNumber, segmentSizeBytes }))
+      .find((item) => valid.has(item));
+    return segmentNumber < current && newest === name;
+  });
 }
 
 /** History and label files, and what a promotion left of a timeline's last segment, are judged when they are archived. */

@@ -11,6 +11,7 @@ import { GrowingPause } from "../process/growing-pause.ts";
 import { archiveRescued } from "./archive-rescued.ts";
 import {
   forgetRescued,
+  keepOwnWal,
   noteArchived,
   readRescueNote,
   rescueWal,
@@ -72,40 +73,40 @@ export class RescueDesk {
   }
 
   async #rescue(
-    order: { readonly key: string; readonly dataDirectory: string },
+    { key, dataDirectory }: { readonly key: string; readonly dataDirectory: string },
     position: Lsn,
   ): Promise<void> {
     const { folder, log } = this.#options;
     const { signal } = this.#end;
     try {
       await this.#archiving;
-      const note = await rescueWal({
-        ...order,
-        folder,
-        position,
-        expected: await requireLocalSystem(folder.data),
-        user: await chooseServerUser(folder.root),
-        signal,
+      const expected = await requireLocalSystem(folder.data);
+      const user = await chooseServerUser(folder.root);
+      const options = { folder, key, position, expected, user, signal };
+      const note = await rescueWal(options, dataDirectory).catch(async (error: unknown) => {
+        const message = describeError(error);
+        if (!signal.aborted) log.error("could not rescue WAL of a primary that is gone", { error: message });
+        return keepOwnWal(options, message);
       });
-      log.info("rescued WAL of a primary that is gone", {
-        path: order.dataDirectory,
-        ...(note.endLsn === undefined ? {} : { lsn: note.endLsn }),
-        files: note.unarchived.length,
+      const { endLsn, unarchived } = note;
+      log.info("collected WAL that the archive may be without", {
+        path: dataDirectory,
+        ...(endLsn === undefined ? {} : { lsn: endLsn }),
+        files: unarchived.length,
       });
       await this.#take(note);
     } catch (error) {
-      const message = describeError(error);
-      if (!signal.aborted) log.error("could not rescue WAL of a primary that is gone", { error: message });
-      this.#status = { key: order.key, state: "failed", message, waitingFiles: 0 };
+      this.#status = { key, state: "failed", message: describeError(error), waitingFiles: 0 };
     }
   }
 
   async #take(note: RescueNote): Promise<void> {
     const names = await stillToArchive(this.#options.folder, note);
-    const { key, endLsn } = note;
+    const { key, endLsn, failure } = note;
     this.#status = {
       key,
-      state: "done",
+      state: failure === undefined ? "done" : "failed",
+      ...(failure === undefined ? {} : { message: failure }),
       ...(endLsn === undefined ? {} : { endLsn }),
       waitingFiles: names.length,
     };

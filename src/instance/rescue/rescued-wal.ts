@@ -14,7 +14,7 @@ import { syncFileSystems } from "../../restore/sync-file-systems.ts";
 import { makeOwnDirectory } from "../configuration/own-files.ts";
 import { rescuedFolder } from "../configuration/standby-restore.ts";
 import type { InstanceFolder } from "../instance-folder.ts";
-import { planRescue } from "./plan-rescue.ts";
+import { ownSegments, planRescue } from "./plan-rescue.ts";
 import { endOfChain, readLeftWal } from "./read-left-wal.ts";
 
 /*
@@ -36,6 +36,8 @@ const noteSchema = z.object({
   /** Of the failover that it was asked for. */
   key: z.string(),
   endLsn: z.string().optional(),
+  /** Why the primary's WAL could not be had; then this is the standby's own. */
+  failure: z.string().optional(),
   unarchived: z.array(z.string()),
 });
 export type RescueNote = z.infer<typeof noteSchema>;
@@ -51,22 +53,23 @@ export async function readRescueNote(folder: InstanceFolder): Promise<RescueNote
   }
 }
 
-/**
- * Collects what the primary on a data directory had written and not sent to a standby at `position`, and what it had not archived.
- * It must not run any more. Links where it can: nothing is written to those files again. Throws `file-io`, `postgres-format`,
- * `disk-full`, `aborted`; then nothing has changed.
- */
-export async function rescueWal(options: {
+interface RescueOptions {
   readonly folder: InstanceFolder;
-  readonly dataDirectory: string;
   readonly key: string;
+  /** How far the standby has replayed. */
   readonly position: Lsn;
   readonly expected: ExpectedSystem;
   /** Whom the files shall belong to, when we are root. */
   readonly user: ServerUser | undefined;
   readonly signal: AbortSignal;
-}): Promise<RescueNote> {
-  const { folder, dataDirectory, key, position, expected, user, signal } = options;
+}
+
+/**
+ * Collects what the primary on a data directory had written and not sent to a standby, and what it had not archived. It must not run
+ * any more. Throws `file-io`, `postgres-format`, `disk-full`, `aborted`; then nothing has changed.
+ */
+export async function rescueWal(options: RescueOptions, dataDirectory: string): Promise<RescueNote> {
+  const { key, position, expected } = options;
   const { walSegmentSizeBytes } = expected;
   const walDirectory = join(dataDirectory, "pg_wal");
   const left = await readLeftWal(walDirectory, expected);
@@ -81,11 +84,33 @@ export async function rescueWal(options: {
     unarchived: end?.isLastWhole === true && !isDone ? [...unarchived, last] : [...unarchived],
   };
   const histories = left.names.filter((name) => parseWalFileName(name)?.kind === "history");
+  await collect(options, walDirectory, [...histories, ...chain, ...unarchived], note);
+  return note;
+}
+
+/** The same where that failed, from the standby's own WAL: nothing is replayed, but the archive gets what it may lack. */
+export async function keepOwnWal(options: RescueOptions, failure: string): Promise<RescueNote> {
+  const { folder, key, position, expected } = options;
+  const walDirectory = join(folder.data, "pg_wal");
+  const own = await readLeftWal(walDirectory, expected);
+  const unarchived = [...ownSegments(own, position, expected.walSegmentSizeBytes)];
+  const note: RescueNote = { format: 1, key, failure, unarchived };
+  await collect(options, walDirectory, unarchived, note);
+  return note;
+}
+
+/** Links where it can: nothing is written to those files again. */
+async function collect(
+  { folder, user, signal }: RescueOptions,
+  walDirectory: string,
+  names: readonly string[],
+  note: RescueNote,
+): Promise<void> {
   const growing = `${rescuedFolder(folder)}.new`;
   try {
     await rm(growing, { recursive: true, force: true });
     await makeOwnDirectory(growing, user);
-    for (const name of new Set([...histories, ...chain, ...unarchived])) {
+    for (const name of new Set(names)) {
       throwIfAborted(signal);
       await take(join(walDirectory, name), join(growing, name), user);
     }
@@ -100,7 +125,6 @@ export async function rescueWal(options: {
     throw fileError("rescue WAL from", walDirectory, error);
   }
   faultPoint("rescue:done");
-  return note;
 }
 
 async function take(from: string, to: string, user: ServerUser | undefined): Promise<void> {
