@@ -12,7 +12,10 @@ interface ClusterObject {
     readonly instanceNames?: readonly string[];
     readonly readyInstances?: number;
     readonly phase?: string;
-    readonly tidemark?: { readonly aside?: readonly { readonly path: string; readonly bytes?: number }[] };
+    readonly tidemark?: {
+      readonly primary?: unknown;
+      readonly aside?: readonly { readonly path: string; readonly bytes?: number }[];
+    };
   };
 }
 
@@ -82,9 +85,10 @@ async function instancesAre(
   await until(
     async () => {
       const { status } = (await plane.get<ClusterObject>("cluster", "pg")) ?? {};
-      const { currentPrimary, instanceNames = [], readyInstances, phase } = status ?? {};
+      const { currentPrimary, instanceNames = [], readyInstances, phase, tidemark } = status ?? {};
       const isThere =
         currentPrimary === primary &&
+        tidemark?.primary !== undefined &&
         instanceNames.join() === names.join() &&
         readyInstances === names.length &&
         phase === "Cluster in healthy state";
