@@ -12,6 +12,7 @@ import { clusterRoutes } from "../../http/cluster-routes.ts";
 import { createApi } from "../../http/create-api.ts";
 import { lifecycleRoutes } from "../../http/lifecycle-routes.ts";
 import { logRoutes } from "../../http/log-routes.ts";
+import { serverRoutes } from "../../http/server-routes.ts";
 import type { ManifestText } from "../../manifest/manifest-object.ts";
 import { parseListen, readApiToken } from "../control/api-token.ts";
 import { applyTexts } from "../control/apply-texts.ts";
@@ -88,7 +89,8 @@ async function serve(
     routes: [
       ...backupRoutes({ store, repositories, clock: systemClock }),
       ...clusterRoutes({ store, instances, repositories }),
-      ...logRoutes({ instances }),
+      ...logRoutes({ instances, store, stateDirectory: directory }),
+      ...serverRoutes({ store, clock: systemClock }),
       ...lifecycleRoutes((request) => {
         leaveInstances = request.leaveInstances;
         // The answer goes out first.
@@ -140,10 +142,11 @@ async function applyAll(
 
 /** Ends every instance as `pg_ctl stop -m fast` does, all at once. */
 async function stopInstances(plane: ControlPlane, leave: boolean): Promise<void> {
-  const { instances } = plane;
+  const { instances, servers } = plane;
   const all = await Promise.all(instances.clusters().map(async (cluster) => instances.facts(cluster)));
   const alive = all.flat().filter(({ isProcessAlive, isServerAlive }) => isProcessAlive || isServerAlive);
-  const running = alive.length;
+  const agents = await Promise.all(servers.servers().map(async (server) => servers.isAlive(server)));
+  const running = alive.length + agents.filter((isAlive) => isAlive).length;
   // None that lives now; one may be about to be made.
   if (running === 0) {
     if (!leave) await plane.stopInstances();

@@ -3,7 +3,8 @@ import type { InstanceRequest, InstanceStatus } from "../../instance/instance-st
 import type { Lsn } from "../../postgres/lsn.ts";
 import type { RememberedStatus } from "./cluster-status.ts";
 import type { ClusterView } from "./cluster-view.ts";
-import type { InstanceRole, OpenableArchive, WantedSpec } from "./instance-specs.ts";
+import type { InstanceRole, WantedSpec } from "./instance-specs.ts";
+import type { OpenableArchive } from "./openable-archive.ts";
 import type { Resolution } from "./store-resolution.ts";
 
 /** All that a decision about a cluster is made from. */

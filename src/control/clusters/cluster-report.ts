@@ -107,9 +107,9 @@ function describeInstance(
   };
 }
 
-/** CloudNativePG's words, from what the agent of the primary says. */
-function archivingCondition(
-  status: InstanceStatus | undefined,
+/** CloudNativePG's words, from what the agent beside a server says; undefined while nothing is known. */
+export function archivingCondition(
+  status: Pick<InstanceStatus, "archiving" | "archivingError"> | undefined,
 ): Omit<Condition, "lastTransitionTime"> | undefined {
   const { archiving, archivingError } = status ?? {};
   if (archivingError !== undefined) {

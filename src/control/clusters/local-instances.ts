@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rename, rm, rmdir } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../../common/clock.ts";
 import { writeDurableFile } from "../../common/durable-file.ts";
@@ -11,6 +11,7 @@ import { askInstance, readInstanceStatus } from "../../instance/process/instance
 import { spawnInstance } from "../../instance/process/spawn-instance.ts";
 import { parseControlFile } from "../../postgres/control-file.ts";
 import type { Lsn } from "../../postgres/lsn.ts";
+import { namesIn } from "../names-in.ts";
 import { formatKey, type ResourceKey } from "../resources/resource.ts";
 import type { InstanceFacts } from "./cluster-facts.ts";
 import { clusterFolders, clustersRoot, instanceNumber } from "./cluster-folders.ts";
@@ -365,13 +366,4 @@ async function shutDownAt(dataDirectory: string): Promise<Lsn | undefined> {
 async function hasInstance(folder: string): Promise<boolean> {
   const names = await namesIn(folder);
   return names.includes("instance.json") || names.includes("data");
-}
-
-async function namesIn(folder: string): Promise<readonly string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if (systemErrorCode(error) === "ENOENT" || systemErrorCode(error) === "ENOTDIR") return [];
-    throw error;
-  }
 }

@@ -85,7 +85,7 @@ describe("an ObjectStore", () => {
   test("says who uses it", async () => {
     const { store, conditions } = await control(objectStoreDraft("/backups"));
     expect((await conditions())[1]).toBe(
-      "InUse False NoCluster: No cluster uses it: nothing is written to it, and no retention applies",
+      "InUse False NoCluster: No cluster or server uses it: nothing is written to it, and no retention applies",
     );
 
     const source = {

@@ -104,12 +104,12 @@ function usedCondition({ users }: StoreFacts): NewCondition {
   if (users.length > 0) {
     return { type, status: "True", reason: "Source", message: `Only read from, by ${namesOf(users)}` };
   }
-  const message = "No cluster uses it: nothing is written to it, and no retention applies";
+  const message = "No cluster or server uses it: nothing is written to it, and no retention applies";
   return { type, status: "False", reason: "NoCluster", message };
 }
 
 function namesOf(users: readonly StoreUser[]): string {
-  return [...new Set(users.map(({ cluster }) => cluster.metadata.name))].join(", ");
+  return [...new Set(users.map(({ user }) => user.metadata.name))].join(", ");
 }
 
 function text(time: Date | undefined): string | undefined {
