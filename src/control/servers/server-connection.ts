@@ -16,7 +16,7 @@ export async function serverConnection(
   { key, spec }: ServerView,
   given: { readonly store: ResourceStore; readonly directory: string },
 ): Promise<Resolution<Connection>> {
-  const { host, port = 5432, user, database = "postgres", sslMode = "disable" } = spec.connection ?? {};
+  const { host, port, user, database = "postgres", sslMode = "disable" } = spec.connection ?? {};
   const problems: string[] = [];
   const file = async (
     field: "password" | "sslRootCert",
@@ -41,7 +41,7 @@ export async function serverConnection(
     kind: "ok",
     value: {
       ...(host === undefined ? {} : { host }),
-      port,
+      ...(port === undefined ? {} : { port }),
       ...(user === undefined ? {} : { user }),
       database,
       sslMode,

@@ -2,24 +2,22 @@ import { readFile } from "node:fs/promises";
 import { fileError } from "../../common/errors.ts";
 import { Secret } from "../../common/log.ts";
 import type { ConnectOptions } from "../../postgres/connection.ts";
+import { readPostmasterFile } from "../../postgres/server-state.ts";
 import type { AttachedSpec } from "./attached-spec.ts";
 
 /**
- * How the server is reached just now: its password is read each time, so that a changed one is taken up. Throws `file-io`
- * when that cannot be read.
+ * How the server is reached just now: where its `postmaster.pid` says unless the specification names a host, with the password
+ * that is in its file now. Throws `file-io` when one of them cannot be read.
  */
 export async function attachedConnection({
-  host,
-  port,
-  user,
-  database,
-  sslMode,
-  passwordFile,
-  sslRootCertificate,
-}: AttachedSpec["connection"]): Promise<ConnectOptions> {
+  dataDirectory,
+  connection,
+}: Pick<AttachedSpec, "dataDirectory" | "connection">): Promise<ConnectOptions> {
+  const { host, port, user, database, sslMode, passwordFile, sslRootCertificate } = connection;
+  const running = host === undefined ? await readPostmasterFile(dataDirectory) : undefined;
   return {
-    host,
-    port,
+    host: host ?? running?.socketDirectory,
+    port: port ?? running?.port,
     user,
     database,
     sslMode,

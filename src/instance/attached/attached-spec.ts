@@ -23,9 +23,10 @@ export const attachedSpecSchema = z.strictObject({
   /** The agent's: `docs/archive.md`. */
   spoolDirectory: z.string(),
   connection: z.strictObject({
-    /** Undefined: the folder of the local socket. */
+    /** Undefined: the folder of the server's own socket. */
     host: z.string().optional(),
-    port: z.number().int(),
+    /** Undefined: the server's own, or with a host 5432. */
+    port: z.number().int().optional(),
     /** Undefined: the user that the process runs as. */
     user: z.string().optional(),
     database: z.string(),

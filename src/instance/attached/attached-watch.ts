@@ -14,11 +14,6 @@ import { readAttachedFacts } from "./attached-facts.ts";
 import type { AttachedSpec } from "./attached-spec.ts";
 import type { AttachedPostgres, AttachedStatus } from "./attached-status.ts";
 
-type Connection = AttachedSpec["connection"];
-
-/** It is somebody else's server: it is not asked more often than a person would want to know. */
-const factsAgeMs = 5000;
-
 /** What can be seen of a server from outside: its control file, and what it says over a session of our own. */
 export class AttachedWatch {
   readonly #deps: { readonly clock: Clock; readonly log: Log };
@@ -28,19 +23,19 @@ export class AttachedWatch {
   constructor(deps: { readonly clock: Clock; readonly log: Log }, spec: AttachedSpec) {
     this.#deps = deps;
     this.#spec = spec;
-    this.#facts = this.#factsOver(spec.connection);
+    this.#facts = this.#factsOf(spec);
   }
 
   /** Looks where this specification says from now on. */
   async follow(spec: AttachedSpec): Promise<void> {
-    const isSame = JSON.stringify(spec.connection) === JSON.stringify(this.#spec.connection);
+    const isSame = whereOf(spec) === whereOf(this.#spec);
     this.#spec = spec;
     if (isSame) {
       this.#facts.outdate();
       return;
     }
     const former = this.#facts;
-    this.#facts = this.#factsOver(spec.connection);
+    this.#facts = this.#factsOf(spec);
     await former.close();
   }
 
@@ -69,13 +64,17 @@ export class AttachedWatch {
     await this.#facts.close();
   }
 
-  #factsOver(connection: Connection): KeptFacts<AttachedPostgres | undefined, string | undefined> {
+  #factsOf(spec: AttachedSpec): KeptFacts<AttachedPostgres | undefined, string | undefined> {
     return new KeptFacts({
       ...this.#deps,
-      ageMs: factsAgeMs,
       connect: async (signal) =>
-        connect({ ...(await attachedConnection(connection)), applicationName: "tidemark server", signal }),
+        connect({ ...(await attachedConnection(spec)), applicationName: "tidemark server", signal }),
       read: readAttachedFacts,
     });
   }
+}
+
+/** What a session depends on. */
+function whereOf({ dataDirectory, connection }: AttachedSpec): string {
+  return JSON.stringify([dataDirectory, connection]);
 }

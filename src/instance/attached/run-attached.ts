@@ -58,8 +58,8 @@ export async function runAttached(options: RunAttachedOptions): Promise<void> {
   const watch = new AttachedWatch({ clock, log }, spec);
 
   async function takeOne(order: BackupOrder): Promise<BackupResult> {
-    const { archive, spoolDirectory, connection } = spec;
-    const server = await attachedConnection(connection);
+    const { archive, spoolDirectory } = spec;
+    const server = await attachedConnection(spec);
     return takeBackup({ ...order, archive, spoolDirectory, server, primary: undefined, clock, log });
   }
 

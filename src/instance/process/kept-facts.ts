@@ -7,12 +7,12 @@ export interface KeptFactsOptions<Facts, Given> {
   /** Opens the session that is kept. */
   readonly connect: (signal: AbortSignal) => Promise<SqlConnection>;
   readonly read: (session: SqlConnection, given: Given, signal: AbortSignal) => Promise<Facts>;
-  /** Facts that are asked for again within this time are the ones before. Default 1 s. */
-  readonly ageMs?: number;
   readonly clock: Clock;
   readonly log: Log;
 }
 
+/** Facts that are asked for again within this time are the ones before. */
+const factsAgeMs = 1000;
 /** How long an asker waits for fresh ones before the last known have to do, and how old those may be. */
 const patienceMs = 1000;
 const staleMs = 10_000;
@@ -45,16 +45,16 @@ export class KeptFacts<Facts, Given> {
     return this.#failure;
   }
 
-  /** Fresh while the server answers; undefined when it has not answered for a while. Never throws. */
+  /** At most a second old while the server answers; undefined when it has not answered for a while. Never throws. */
   async get(given: Given): Promise<Facts | undefined> {
-    const { clock, ageMs = 1000 } = this.#options;
-    if (this.#isOutdated || clock.monotonicMs() - this.#readMs >= ageMs) {
+    const { clock } = this.#options;
+    if (this.#isOutdated || clock.monotonicMs() - this.#readMs >= factsAgeMs) {
       this.#reading ??= this.#read(given).finally(() => {
         this.#reading = undefined;
       });
       await this.#within(this.#reading);
     }
-    return clock.monotonicMs() - this.#readMs > Math.max(staleMs, 2 * ageMs) ? undefined : this.#facts;
+    return clock.monotonicMs() - this.#readMs > staleMs ? undefined : this.#facts;
   }
 
   /** Something has changed: the next answer waits for fresh facts. */
