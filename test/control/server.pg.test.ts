@@ -145,7 +145,7 @@ async function archived(pg: TestServer): Promise<void> {
     const [last] = await pg.sql<{ wal: string | null }>(
       "SELECT last_archived_wal AS wal FROM pg_stat_archiver",
     );
-    return last?.wal != null && row !== undefined && last.wal >= row.wal
+    return typeof last?.wal === "string" && row !== undefined && last.wal >= row.wal
       ? undefined
       : `${last?.wal} is archived`;
   });

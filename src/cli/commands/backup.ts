@@ -7,7 +7,7 @@ import { parseArchivedName } from "../archived-name.ts";
 import { connectFor, type ControlClient } from "../control-client.ts";
 import { readCluster, type ClusterObject } from "../control/cluster-resource.ts";
 import { backUpServer } from "../control/server-backup.ts";
-import { backupFacts } from "../control/backup-facts.ts";
+import { backupFacts, shownBackupFields } from "../control/backup-facts.ts";
 import { waitForBackup } from "../control/wait-for-backup.ts";
 import { formatFacts, formatJson, parseOutputFormat } from "../output.ts";
 
@@ -24,15 +24,7 @@ const backupSchema = z.object({
   status: z
     .looseObject({
       phase: z.string().default(""),
-      error: z.string().optional(),
-      backupId: z.string().optional(),
-      startedAt: z.string().optional(),
-      stoppedAt: z.string().optional(),
-      beginWal: z.string().optional(),
-      endWal: z.string().optional(),
-      progress: z
-        .object({ doneBytes: z.number(), totalBytes: z.number().optional(), phase: z.string() })
-        .optional(),
+      ...shownBackupFields,
     })
     .default({ phase: "" }),
 });

@@ -1,3 +1,20 @@
+import { z } from "zod";
+
+/** What is shown of a base backup, be it a Backup's status or an entry of a Server's. */
+export const shownBackupFields = {
+  error: z.string().optional(),
+  backupId: z.string().optional(),
+  startedAt: z.string().optional(),
+  stoppedAt: z.string().optional(),
+  beginWal: z.string().optional(),
+  endWal: z.string().optional(),
+  progress: z
+    .object({ doneBytes: z.number(), totalBytes: z.number().optional(), phase: z.string() })
+    .optional(),
+};
+const shownBackup = z.object(shownBackupFields);
+export type ShownBackup = z.infer<typeof shownBackup>;
+
 /** What is said of a base backup that has completed, a line each. */
 export function backupFacts({
   backupId,
@@ -5,13 +22,7 @@ export function backupFacts({
   stoppedAt,
   beginWal,
   endWal,
-}: {
-  readonly backupId?: string | undefined;
-  readonly startedAt?: string | undefined;
-  readonly stoppedAt?: string | undefined;
-  readonly beginWal?: string | undefined;
-  readonly endWal?: string | undefined;
-}): [string, string][] {
+}: ShownBackup): [string, string][] {
   const facts: readonly (readonly [string, string | undefined])[] = [
     ["backup", backupId],
     ["began", startedAt],

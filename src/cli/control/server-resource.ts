@@ -3,21 +3,14 @@ import { findKindName } from "../../control/admission/kind-names.ts";
 import { assert } from "../../common/errors.ts";
 import type { ControlClient } from "../control-client.ts";
 import { listPath, objectPath } from "../kind-arguments.ts";
+import { shownBackupFields } from "./backup-facts.ts";
 
 /** A base backup of a Server, as its status has it. */
 const serverBackup = z.looseObject({
   name: z.string(),
   schedule: z.string().optional(),
   phase: z.string(),
-  error: z.string().optional(),
-  backupId: z.string().optional(),
-  startedAt: z.string().optional(),
-  stoppedAt: z.string().optional(),
-  beginWal: z.string().optional(),
-  endWal: z.string().optional(),
-  progress: z
-    .object({ doneBytes: z.number(), totalBytes: z.number().optional(), phase: z.string() })
-    .optional(),
+  ...shownBackupFields,
 });
 
 /** A Server as commands read it from the API: as much as they show. */

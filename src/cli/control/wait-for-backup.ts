@@ -2,15 +2,11 @@ import { EngineError } from "../../common/errors.ts";
 import { backupPhases } from "../../control/backups/backup-status.ts";
 import type { ControlClient } from "../control-client.ts";
 import { createProgressReporter } from "../progress.ts";
+import type { ShownBackup } from "./backup-facts.ts";
 import { waitingFailed, watchObject } from "./watch-object.ts";
 
 /** How a base backup is, whatever says so. */
-export interface WatchedBackup {
-  readonly phase: string;
-  readonly progress?:
-    | { readonly doneBytes: number; readonly totalBytes?: number | undefined; readonly phase: string }
-    | undefined;
-}
+type WatchedBackup = Pick<ShownBackup, "progress"> & { readonly phase: string };
 
 export interface BackupWait<Backup> {
   readonly client: ControlClient;

@@ -1,7 +1,7 @@
 import type { z } from "zod";
-import { EngineError } from "../../common/errors.ts";
 import { cluster } from "../../manifest/kinds/cluster.ts";
-import { formatKey, keyOf, type Resource, type ResourceKey } from "../resources/resource.ts";
+import { misfit } from "../misfit.ts";
+import { keyOf, type Resource, type ResourceKey } from "../resources/resource.ts";
 
 export type ClusterSpec = z.infer<typeof cluster>["spec"];
 
@@ -25,14 +25,7 @@ export interface ClusterView {
 export function viewCluster(resource: Resource): ClusterView {
   const key = keyOf(resource);
   const parsed = cluster.shape.spec.safeParse(resource.content["spec"]);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw new EngineError(
-      "manifest",
-      `${formatKey(key)} cannot be understood: spec.${issue?.path.join(".") ?? ""}: ${issue?.message ?? "not valid"}`,
-      { hint: "Apply its manifest again; tidemark lint says what is wrong with it." },
-    );
-  }
+  if (!parsed.success) throw misfit(key, parsed.error);
   const { annotations } = resource.metadata;
   return {
     resource,

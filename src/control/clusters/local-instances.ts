@@ -11,6 +11,7 @@ import { askInstance, readInstanceStatus } from "../../instance/process/instance
 import { spawnInstance } from "../../instance/process/spawn-instance.ts";
 import { parseControlFile } from "../../postgres/control-file.ts";
 import type { Lsn } from "../../postgres/lsn.ts";
+import { archivingDigest } from "../archiving-digest.ts";
 import { namesIn } from "../names-in.ts";
 import { formatKey, type ResourceKey } from "../resources/resource.ts";
 import type { InstanceFacts } from "./cluster-facts.ts";
@@ -341,12 +342,7 @@ function digestOf(status: InstanceStatus | undefined): string {
     recovery,
     archivingError,
     postgres && [postgres.pid, postgres.role, postgres.timeline, postgres.pendingRestart],
-    archiving && [
-      archiving.lastArchived === undefined,
-      archiving.lastFailure?.at,
-      archiving.refused,
-      archiving.repositories.map(({ state }) => state),
-    ],
+    archivingDigest(archiving),
     backups,
   ]);
 }

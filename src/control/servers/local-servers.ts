@@ -11,6 +11,7 @@ import type { AttachedRequest, AttachedStatus } from "../../instance/attached/at
 import { GrowingPause } from "../../instance/process/growing-pause.ts";
 import { sendSignal } from "../../postgres/server-process-tree.ts";
 import { livingProcess } from "../clusters/instance-processes.ts";
+import { archivingDigest } from "../archiving-digest.ts";
 import { namesIn } from "../names-in.ts";
 import { keyId, type ResourceKey } from "../resources/resource.ts";
 import { serverFolder, serversRoot } from "./server-folder.ts";
@@ -265,12 +266,7 @@ function digestOf(status: AttachedStatus | undefined): string {
     postgresError,
     archivingError,
     postgres && { ...postgres, archiver: archiverFailure(postgres) },
-    archiving && [
-      archiving.lastArchived === undefined,
-      archiving.lastFailure?.at,
-      archiving.refused,
-      archiving.repositories.map(({ state }) => state),
-    ],
+    archivingDigest(archiving),
     backups,
   ]);
 }

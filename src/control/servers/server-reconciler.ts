@@ -8,7 +8,7 @@ import type { Resolution } from "../clusters/store-resolution.ts";
 import type { Again, Reconciler } from "../loop/reconciler.ts";
 import type { ClusterWindows } from "../maintenance/cluster-windows.ts";
 import type { ResourceChange, ResourceStore } from "../resources/resource-store.ts";
-import { formatKey, keyId, keyOf, type Resource, type ResourceKey } from "../resources/resource.ts";
+import { formatKey, keyOf, type Resource, type ResourceKey } from "../resources/resource.ts";
 import { inspectDataDirectory, type OtherServer } from "./data-directory.ts";
 import { decideAgent, type AgentAction, type AgentDecision } from "./decide-agent.ts";
 import { decideServerBackups, type ServerBackupDecision } from "./decide-server-backups.ts";
@@ -52,9 +52,9 @@ export class ServerReconciler implements Reconciler {
     const { store, servers, log } = this.#options;
     const resource = store.get(key);
     if (resource === undefined) {
-      if (!servers.servers().some((server) => keyId(server) === keyId(key))) return "never";
+      // Also of one that was never begun: there may be credentials in its folder.
       await servers.remove(key);
-      log.info("ended the agent of a deleted server", { server: formatKey(key) });
+      log.info("removed what was kept of a deleted server", { server: formatKey(key) });
       return "never";
     }
     let view: ServerView;

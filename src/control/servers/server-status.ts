@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { backupPhases } from "../backups/backup-status.ts";
+import { conditionsSchema, type Condition } from "../resources/conditions.ts";
 import { readScheduleStatus, type ScheduleStatus } from "../schedules/schedule-status.ts";
 
 /**
@@ -41,17 +42,7 @@ const schema = z.object({
   lastFailedBackup: text,
   schedules: z.array(z.looseObject({ name: z.string() })).optional(),
   backups: z.array(serverBackup).optional(),
-  conditions: z
-    .array(
-      z.object({
-        type: z.string(),
-        status: z.enum(["True", "False", "Unknown"]),
-        reason: z.string(),
-        message: z.string(),
-        lastTransitionTime: z.string(),
-      }),
-    )
-    .optional(),
+  conditions: conditionsSchema.optional(),
 });
 
 /** What later decisions need of an earlier status. */
@@ -62,7 +53,7 @@ export interface RememberedServer extends Omit<
   readonly schedules: ReadonlyMap<string, ScheduleStatus>;
   /** Oldest first. */
   readonly backups: readonly ServerBackup[];
-  readonly conditions: NonNullable<z.infer<typeof schema>["conditions"]>;
+  readonly conditions: readonly Condition[];
 }
 
 /** What cannot be read counts as never said: schedules are then looked at as new ones. */

@@ -1,7 +1,7 @@
 import type { z } from "zod";
-import { EngineError } from "../../common/errors.ts";
 import { server } from "../../manifest/kinds/server.ts";
-import { formatKey, keyOf, type Resource, type ResourceKey } from "../resources/resource.ts";
+import { misfit } from "../misfit.ts";
+import { keyOf, type Resource, type ResourceKey } from "../resources/resource.ts";
 
 export type ServerSpec = z.infer<typeof server>["spec"];
 
@@ -18,14 +18,7 @@ export interface ServerView {
 export function viewServer(resource: Resource): ServerView {
   const key = keyOf(resource);
   const parsed = server.shape.spec.safeParse(resource.content["spec"]);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw new EngineError(
-      "manifest",
-      `${formatKey(key)} cannot be understood: spec.${issue?.path.join(".") ?? ""}: ${issue?.message ?? "not valid"}`,
-      { hint: "Apply its manifest again; tidemark lint says what is wrong with it." },
-    );
-  }
+  if (!parsed.success) throw misfit(key, parsed.error);
   return {
     resource,
     key,

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { RepositoryWindow } from "../maintenance/cluster-windows.ts";
-import { withCondition, type Condition } from "../resources/conditions.ts";
+import { conditionsSchema, withCondition, type Condition } from "../resources/conditions.ts";
 import { toTimestamp } from "../resources/timestamp.ts";
 import type { StoreUser } from "./store-users.ts";
 
@@ -14,17 +14,7 @@ export type ServerRecoveryWindow = z.infer<typeof recoveryWindow>;
 
 const schema = z.object({
   serverRecoveryWindow: z.record(z.string(), recoveryWindow).optional(),
-  conditions: z
-    .array(
-      z.object({
-        type: z.string(),
-        status: z.enum(["True", "False", "Unknown"]),
-        reason: z.string(),
-        message: z.string(),
-        lastTransitionTime: z.string(),
-      }),
-    )
-    .optional(),
+  conditions: conditionsSchema.optional(),
 });
 
 export interface StoreFacts {

@@ -46,7 +46,14 @@ export async function runAttached(options: RunAttachedOptions): Promise<void> {
   const told = new AbortController();
 
   const jobs = await BackupJobs.open(folder.backups, log);
-  const desk = new BackupDesk({ jobs, instance: spec.name, take: takeOne, clock, log });
+  const desk = new BackupDesk({
+    jobs,
+    instance: spec.name,
+    interruption: "the agent beside the server ended during the backup",
+    take: takeOne,
+    clock,
+    log,
+  });
   await desk.recover();
   const archiving = new Archiving({
     pushCommand: [...program, "wal", "push", "--config", folder.pushConfiguration],
