@@ -6,7 +6,7 @@ import type { ShownBackup } from "./backup-facts.ts";
 import { waitingFailed, watchObject } from "./watch-object.ts";
 
 /** How a base backup is, whatever says so. */
-type WatchedBackup = Pick<ShownBackup, "progress"> & { readonly phase: string };
+type WatchedBackup = Pick<ShownBackup, "progress" | "error"> & { readonly phase: string };
 
 export interface BackupWait<Backup> {
   readonly client: ControlClient;
@@ -28,12 +28,18 @@ export async function waitForBackup<Backup>(wait: BackupWait<Backup>, signal: Ab
   const { client, path, name, read, statusOf, what, look, afterwards } = wait;
   const reporter = createProgressReporter(process.stderr);
   const startedMs = performance.now();
+  let said: string | undefined;
   try {
     for await (const object of watchObject(client, path, name, signal)) {
       const backup = read(object);
       if (backup === undefined) continue;
-      const { phase, progress } = statusOf(backup);
+      const { phase, progress, error } = statusOf(backup);
       if (phase === backupPhases.completed || phase === backupPhases.failed) return backup;
+      if (error !== undefined && error !== said) {
+        reporter.finish();
+        process.stderr.write(`it waits: ${error}\n`);
+      }
+      said = error;
       reporter.update({
         label: progress?.phase ?? (phase === "" ? backupPhases.pending : phase),
         bytesDone: progress?.doneBytes ?? 0,

@@ -92,6 +92,16 @@ describe("the process beside a server", () => {
     });
   });
 
+  test("is told again when it follows an older specification than the one that was written", () => {
+    const agent = { ...running, spec: { ...spec, version: 2 } };
+
+    expect(decideAgent(facts({ agent }))).toMatchObject({
+      actions: [{ kind: "configure" }],
+      trouble: undefined,
+      afterMs: 5000,
+    });
+  });
+
   test("goes on in an archive that is not empty when an annotation says so", () => {
     const view = serverView({}, { "cnpg.io/skipEmptyWalArchiveCheck": "enabled" });
 

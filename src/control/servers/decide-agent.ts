@@ -19,6 +19,8 @@ export interface AgentDecisionFacts {
 /** Each can be repeated. */
 export type AgentAction =
   | { readonly kind: "write-spec"; readonly spec: AttachedSpec }
+  /** It follows an older specification than the one that was written: it was not told, or did not hear. */
+  | { readonly kind: "configure" }
   | { readonly kind: "spawn" }
   /** Ends the process. `forget` removes what it knew: it was another Server's. */
   | { readonly kind: "stop"; readonly forget: boolean };
@@ -67,10 +69,17 @@ export function decideAgent(facts: AgentDecisionFacts): AgentDecision {
   }
   const spec = attachedSpec(view, archive.value, connection.value, agent.spec);
   const write = spec === agent.spec ? [] : [{ kind: "write-spec", spec } as const];
-  const isDone = agent.status !== undefined && write.length === 0;
+  const isDone = write.length === 0 && agent.status?.specVersion === spec.version;
+  const configure =
+    !isDone && write.length === 0 && agent.status !== undefined ? [{ kind: "configure" } as const] : [];
   return {
-    actions: [...write, ...spawnIfDue(write.length === 0 ? agent : { ...agent, restMs: 0 })],
-    trouble: problem === undefined ? (isDone ? undefined : starting(agent)) : waitingFor(problem),
+    actions: [...write, ...configure, ...spawnIfDue(write.length === 0 ? agent : { ...agent, restMs: 0 })],
+    trouble:
+      problem === undefined
+        ? agent.status === undefined
+          ? starting(agent)
+          : undefined
+        : waitingFor(problem),
     afterMs: isDone && problem === undefined ? settledMs : afterMsOf(agent),
   };
 }

@@ -79,6 +79,14 @@ describe("a server", () => {
       'another agent (process 5) serves the spool "/spool"',
     ],
     [
+      "the archive is not empty",
+      attachedStatus({
+        archiving: undefined,
+        archivingError: { code: "object-exists", message: "it holds x", hint: "Give it another name." },
+      }),
+      "it holds x. Give it another name.",
+    ],
+    [
       "a segment was refused",
       attachedStatus({
         archiving: archivingStatus({ refused: [{ name: "1", code: "wal-conflict", message: "a conflict" }] }),

@@ -100,7 +100,8 @@ function settingsTrouble(
 function archivingOf(status: AttachedStatus): NewCondition | undefined {
   const { postgres, archivingError } = status;
   const bySettings = postgres && settingsTrouble(status, postgres);
-  if (archivingError === undefined && bySettings !== undefined) return failing(bySettings);
+  if (archivingError !== undefined) return failing(describeFailure(archivingError));
+  if (bySettings !== undefined) return failing(bySettings);
   const byAgent = archivingCondition(status);
   if (byAgent?.status === "False" || postgres === undefined) return byAgent;
   const last = archiverFailure(postgres);

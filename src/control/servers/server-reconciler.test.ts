@@ -67,6 +67,24 @@ describe("a Server", () => {
     expect(event).toMatchObject({ type: "Warning", reason: "Incomplete" });
   });
 
+  test("that does not fit its schema any more is not touched, and says what is wrong", async () => {
+    const { store, open, reconciling } = await control();
+    store.create(serverDraft({ stores: [] }));
+
+    expect(await reconciling(open()).reconcile(key, signal)).toBe("never");
+
+    expect(store.require(key).status).toMatchObject({
+      phase: "Invalid",
+      conditions: [
+        {
+          type: "Ready",
+          reason: "InvalidServer",
+          message: "Server production/main cannot be understood: spec.stores: at least one store is needed",
+        },
+      ],
+    });
+  });
+
   test("gets an agent that another control plane finds again, and that ends with the Server", async () => {
     const { store, folder, open, reconciling } = await control();
     const { dataDirectory } = await fakeCluster();

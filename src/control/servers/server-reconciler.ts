@@ -7,6 +7,7 @@ import { openableArchive, type OpenableArchive } from "../clusters/openable-arch
 import type { Resolution } from "../clusters/store-resolution.ts";
 import type { Again, Reconciler } from "../loop/reconciler.ts";
 import type { ClusterWindows } from "../maintenance/cluster-windows.ts";
+import { withCondition } from "../resources/conditions.ts";
 import type { ResourceChange, ResourceStore } from "../resources/resource-store.ts";
 import { formatKey, keyOf, type Resource, type ResourceKey } from "../resources/resource.ts";
 import { inspectDataDirectory, type OtherServer } from "./data-directory.ts";
@@ -61,8 +62,9 @@ export class ServerReconciler implements Reconciler {
     try {
       view = viewServer(resource);
     } catch (error) {
-      const invalid = { ...resource.status, phase: "Invalid", phaseReason: describeError(error) };
-      store.setStatus(key, invalid, { ifUid: resource.metadata.uid });
+      store.setStatus(key, invalidStatus(resource, describeError(error), this.#options.clock.now()), {
+        ifUid: resource.metadata.uid,
+      });
       return "never";
     }
     const decision = await this.#decideAgent(view);
@@ -98,6 +100,9 @@ export class ServerReconciler implements Reconciler {
     switch (action.kind) {
       case "write-spec":
         return servers.writeSpec(key, action.spec);
+      case "configure":
+        await servers.ask(key, { op: "configure" });
+        return;
       case "spawn":
         return servers.spawn(key);
       case "stop":
@@ -158,6 +163,12 @@ export class ServerReconciler implements Reconciler {
       }
     }
   }
+}
+
+function invalidStatus(resource: Resource, message: string, now: Date): Readonly<Record<string, unknown>> {
+  const ready = { type: "Ready", status: "False", reason: "InvalidServer", message } as const;
+  const conditions = withCondition(readServerStatus(resource.status).conditions, ready, now);
+  return { ...resource.status, phase: "Invalid", phaseReason: message, conditions };
 }
 
 /** Of two Servers with one data directory the older one has it; of two made in one second, the first by name. */
