@@ -32,6 +32,19 @@ describe("a server", () => {
       "no",
     ],
     [
+      "PostgreSQL does not take the password",
+      attachedStatus({
+        postgres: undefined,
+        postgresError: {
+          code: "postgres-failed",
+          message: "no",
+          hint: "Check the password (PGPASSWORD, …).",
+        },
+      }),
+      "PostgresUnreachable",
+      "no. Correct connection.user, or the Secret that connection.password names",
+    ],
+    [
       "the connection leads to another system",
       postgres({ systemIdentifier: "8" }),
       "SystemMismatch",

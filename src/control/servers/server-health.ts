@@ -1,5 +1,6 @@
 import { archiveSettings } from "../../agent/archive-settings.ts";
 import type { AttachedPostgres, AttachedStatus } from "../../instance/attached/attached-status.ts";
+import type { InstanceFailure } from "../../instance/instance-status.ts";
 import { formatSetting } from "../../postgres/settings-file.ts";
 import { parseSystemIdentifier, type SystemIdentifier } from "../../postgres/system-identifier.ts";
 import { archivingCondition } from "../clusters/cluster-report.ts";
@@ -52,7 +53,7 @@ const unanswered: ServerTrouble = {
 function postgresTrouble(status: AttachedStatus): ServerTrouble | undefined {
   const { postgres, postgresError, systemIdentifier } = status;
   if (postgres === undefined) {
-    const message = postgresError === undefined ? "it has not answered yet" : describeFailure(postgresError);
+    const message = postgresError === undefined ? "it has not answered yet" : unreachable(postgresError);
     return { phase: "PostgreSQL does not answer", reason: "PostgresUnreachable", message };
   }
   if (systemIdentifier !== undefined && postgres.systemIdentifier !== systemIdentifier) {
@@ -65,6 +66,13 @@ function postgresTrouble(status: AttachedStatus): ServerTrouble | undefined {
   const message = settingsTrouble(status, postgres);
   if (message === undefined) return undefined;
   return { phase: "PostgreSQL does not archive here", reason: "ArchivingNotConfigured", message };
+}
+
+/** The advice of a session's error is for commands, where it speaks of passwords. */
+function unreachable(failure: InstanceFailure): string {
+  return failure.hint?.includes("PGPASSWORD") === true
+    ? `${failure.message}. Correct connection.user, or the Secret that connection.password names`
+    : describeFailure(failure);
 }
 
 /** The lines for postgresql.conf; undefined while nobody knows which system it is. */
