@@ -45,7 +45,7 @@ function addUseCommands(program: Command, signal: AbortSignal): void {
   const status = addControlOptions(
     program
       .command("status")
-      .argument("[cluster]", "default: all")
+      .argument("[cluster]", "its name, or server/NAME (default: all)")
       .description("am I safe: what can be restored, whether WAL is archived, what is wrong")
       .option("-n, --namespace <name>", "namespace of the cluster")
       .addOption(new Option("-o, --output <format>", "text or json").default("text")),
@@ -53,24 +53,27 @@ function addUseCommands(program: Command, signal: AbortSignal): void {
     (await import("./commands/status.ts")).run(cluster, options, signal),
   );
   addExamples(status, [
-    ["all clusters", "tidemark status"],
+    ["all clusters and servers", "tidemark status"],
     ["for programs", "tidemark status pg -n production -o json"],
   ]);
 
   const backup = addControlOptions(
     program
       .command("backup")
-      .argument("<cluster>", "which one")
-      .description("take a base backup of a cluster now, and wait for it")
+      .argument("<cluster>", "its name, or server/NAME")
+      .description("take a base backup of a cluster or server now, and wait for it")
       .option("-n, --namespace <name>", "namespace of the cluster", "default")
-      .option("--backup-name <name>", "name of the Backup (default: the cluster's and the time)")
+      .option("--backup-name <name>", "name of the Backup (default: the cluster's or server's, and the time)")
       .addOption(new Option("-t, --target <target>", "primary or prefer-standby (default: the cluster's)"))
       .option("--no-wait", "come back as soon as it has been asked for")
       .addOption(new Option("-o, --output <format>", "text or json").default("text")),
   ).action(async (cluster: string, options) =>
     (await import("./commands/backup.ts")).run(cluster, options, signal),
   );
-  addExamples(backup, [["before something dangerous", "tidemark backup pg -n production"]]);
+  addExamples(backup, [
+    ["before something dangerous", "tidemark backup pg -n production"],
+    ["of a PostgreSQL that somebody else runs", "tidemark backup server/main"],
+  ]);
 
   const restore = addControlOptions(
     program
@@ -124,7 +127,7 @@ function addUseCommands(program: Command, signal: AbortSignal): void {
   const logs = addControlOptions(
     program
       .command("logs")
-      .argument("<cluster>", "which one")
+      .argument("<cluster>", "its name, or server/NAME for the agent beside a server")
       .description("what PostgreSQL has logged")
       .option("-n, --namespace <name>", "namespace of the cluster", "default")
       .option("-i, --instance <name>", "which instance (default: the first one)")

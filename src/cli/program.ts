@@ -39,6 +39,7 @@ export function createProgram(signal: AbortSignal): Command {
   addControlPlaneCommands(program, signal);
   addControlCommands(program, signal);
   addInstanceCommands(program, signal);
+  addServerCommands(program, signal);
   addCompletionCommand(program);
   for (const command of program.commands) for (const at of [command, ...command.commands]) at.exitOverride();
   return program;
@@ -280,6 +281,22 @@ function addInstanceCommands(program: Command, signal: AbortSignal): void {
   addExamples(status, [
     ["for programs", "tidemark instance status /var/lib/tidemark/clusters/default/pg/instances/pg-1 -o json"],
   ]);
+}
+
+function addServerCommands(program: Command, signal: AbortSignal): void {
+  const server = program
+    .command("server")
+    .description("what the control plane runs beside a PostgreSQL that somebody else starts");
+
+  const run = server
+    .command("run")
+    .argument("<folder>", "the server's folder, which holds server.json")
+    .description("archive its WAL and take its base backups until stopped; PostgreSQL itself is left alone")
+    .addOption(new Option("--log-level <level>", "debug, info, warn or error"))
+    .action(async (folder: string, options) =>
+      (await import("./commands/server.ts")).run(folder, options, signal),
+    );
+  addExamples(run, [["in the foreground", "tidemark server run /var/lib/tidemark/servers/default/main"]]);
 }
 
 function addCompletionCommand(program: Command): void {

@@ -29,7 +29,7 @@ export function formatProgress(state: ProgressState): string {
 
 export interface ProgressReporter {
   update(state: ProgressState): void;
-  /** Clears the line; nothing is printed afterwards. */
+  /** Clears the line, at the end or for something else to be printed. */
   finish(): void;
 }
 

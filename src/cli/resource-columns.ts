@@ -87,7 +87,18 @@ const columns: Readonly<Record<string, readonly Column[]>> = {
     condition("READY", "Ready", "status"),
     age,
   ],
-  Server: [age, condition("READY", "Ready", "status"), condition("STATUS", "Ready", "reason")],
+  Server: [
+    age,
+    condition("READY", "Ready", "status"),
+    at("STATUS", "status.phase"),
+    at("VERSION", "status.version"),
+    ageAt("LAST ARCHIVED", "status.lastArchivedTime"),
+    ageAt("LAST BACKUP", "status.lastSuccessfulBackup"),
+    wide(at("NEXT BACKUP", "status.nextBackup")),
+    wide(at("RECOVERABLE FROM", "status.firstRecoverabilityPoint")),
+    wide(at("DATA DIRECTORY", "spec.dataDirectory")),
+    wide(at("REASON", "status.phaseReason")),
+  ],
   RestoreDrill: [age, condition("READY", "Ready", "status"), condition("STATUS", "Ready", "reason")],
 };
 

@@ -13,12 +13,15 @@ import type { SecretProviders } from "./external-secrets/secret-provider.ts";
 import { runReconcilers, type RunningReconcilers } from "./loop/run-reconcilers.ts";
 import { WindowTable } from "./maintenance/cluster-windows.ts";
 import { IntervalWorks } from "./maintenance/interval-work.ts";
-import { retentionWork } from "./maintenance/retention-work.ts";
+import { retentionWork, systemOfCluster } from "./maintenance/retention-work.ts";
 import { windowsWork, windowsWorkName } from "./maintenance/windows-work.ts";
 import type { ResourceStore } from "./resources/resource-store.ts";
-import type { ResourceKey } from "./resources/resource.ts";
+import { keyOf, type ResourceKey } from "./resources/resource.ts";
 import { openResourceStore } from "./resources/sqlite-resource-store.ts";
 import { ScheduleReconciler } from "./schedules/schedule-reconciler.ts";
+import { LocalServers } from "./servers/local-servers.ts";
+import { systemOfServer } from "./servers/server-health.ts";
+import { ServerReconciler } from "./servers/server-reconciler.ts";
 import { unsupportedReconciler } from "./unsupported/unsupported-reconciler.ts";
 import { ObjectStoreReconciler } from "./stores/object-store-reconciler.ts";
 
@@ -37,8 +40,12 @@ export interface ControlPlaneOptions {
 export interface ControlPlane extends AsyncDisposable {
   readonly store: ResourceStore;
   readonly instances: LocalInstances;
+  readonly servers: LocalServers;
   readonly repositories: OpenedRepositories;
-  /** Reconciles no more, then stops every instance with its server. Gives what could not be stopped, and why. */
+  /**
+   * Reconciles no more, then stops every instance with its server, and the agents beside servers that are not ours. Gives
+   * what could not be stopped, and why.
+   */
   stopInstances(): Promise<readonly InstanceFailure[]>;
 }
 
@@ -80,6 +87,13 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       }
     },
   });
+  const servers = new LocalServers({
+    stateDirectory,
+    program,
+    clock,
+    log,
+    onChange: (server) => look("Server", server),
+  });
   const repositories = new OpenedRepositories({ store, stateDirectory, log, signal });
   const windows = new WindowTable();
   const works: IntervalWorks = new IntervalWorks({
@@ -91,9 +105,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
         table: windows,
         clock,
         log,
-        onRead: (cluster) => {
-          look("Cluster", cluster);
-          const { namespace } = cluster;
+        onRead: (owner) => {
+          look(owner.kind, owner);
+          const { namespace } = owner;
           for (const { metadata } of store.list({ kind: "ObjectStore", namespace })) {
             look("ObjectStore", { kind: "ObjectStore", namespace, name: metadata.name });
           }
@@ -102,7 +116,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       retentionWork({
         store,
         repositories,
-        instances,
+        systemOf: (owner) =>
+          owner.kind === "Server"
+            ? systemOfServer(servers.status(keyOf(owner)))
+            : systemOfCluster(owner, instances),
         clock,
         onDeleted: (cluster) => works.request(cluster, windowsWorkName),
       }),
@@ -112,7 +129,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     random: Math.random,
   });
   try {
-    await instances.load();
+    await Promise.all([instances.load(), servers.load()]);
   } catch (error) {
     store[Symbol.dispose]();
     throw error;
@@ -121,8 +138,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     store,
     reconcilers: [
       namespaceReconciler(store),
-      unsupportedReconciler("Server", { store, clock }),
-      unsupportedReconciler("RestoreDrill", { store, clock }),
+      unsupportedReconciler("RestoreDrill", { store, clock, outlook: "drills come with the drill command" }),
       createExternalSecretReconciler({ store, providers: secretProviders, clock, signal }),
       new ObjectStoreReconciler({ store, windows, clock }),
       new ClusterReconciler({
@@ -137,6 +153,15 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
             windows: windows.of(cluster),
           });
         },
+        clock,
+        log,
+      }),
+      new ServerReconciler({
+        store,
+        servers,
+        stateDirectory,
+        windows,
+        onBackupEnded: (server) => works.request(server, windowsWorkName),
         clock,
         log,
       }),
@@ -155,7 +180,13 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   });
   // Deleted while nobody looked: nothing else would ever look at them again.
   for (const cluster of instances.clusters()) look("Cluster", cluster);
-  const running = Promise.all([reconcilers.ended, works.run(signal), instances.poll(signal)]);
+  for (const server of servers.servers()) look("Server", server);
+  const running = Promise.all([
+    reconcilers.ended,
+    works.run(signal),
+    instances.poll(signal),
+    servers.poll(signal),
+  ]);
   const end = async (): Promise<void> => {
     stop.abort();
     await running;
@@ -163,11 +194,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   return {
     store,
     instances,
+    servers,
     repositories,
     stopInstances: async () => {
       // First, or it would start again what is being stopped.
       await end();
-      return stopAll(instances);
+      return (await Promise.all([stopAll(instances), stopAgents(servers)])).flat();
     },
     [Symbol.asyncDispose]: async () => {
       await end();
@@ -181,13 +213,24 @@ async function stopAll(instances: LocalInstances): Promise<readonly InstanceFail
   const all = instances
     .clusters()
     .flatMap((cluster) => instances.of(cluster).map(({ name }) => ({ cluster, name })));
+  return failuresOf(all, async ({ cluster, name }) => instances.stop(cluster, name, stopTimeoutMs));
+}
+
+async function stopAgents(servers: LocalServers): Promise<readonly InstanceFailure[]> {
+  return failuresOf(servers.servers(), async (server) => servers.stop(server));
+}
+
+async function failuresOf<Item extends { readonly name: string }>(
+  items: readonly Item[],
+  stop: (item: Item) => Promise<void>,
+): Promise<readonly InstanceFailure[]> {
   const failures = await Promise.all(
-    all.map(async ({ cluster, name }) => {
+    items.map(async (item) => {
       try {
-        await instances.stop(cluster, name, stopTimeoutMs);
+        await stop(item);
         return undefined;
       } catch (error) {
-        return { instance: name, error: describeError(error) };
+        return { instance: item.name, error: describeError(error) };
       }
     }),
   );

@@ -3,25 +3,42 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { EngineError, systemErrorCode } from "../common/errors.ts";
 import type { ClusterInstances } from "../control/clusters/cluster-instances.ts";
+import type { ResourceStore } from "../control/resources/resource-store.ts";
+import { serverFolder } from "../control/servers/server-folder.ts";
+import { attachedFolder } from "../instance/attached/attached-folder.ts";
 import { instanceFolder } from "../instance/instance-folder.ts";
 import { defineRoute, flag, type ApiRoute } from "./api-route.ts";
 
-const querySchema = z.object({
-  /** Which instance; the only or first one when left out. */
-  instance: z.string().optional(),
-  /** PostgreSQL's own log, or that of the process beside it. */
-  source: z.enum(["server", "process"]).default("server"),
+const pieceSchema = z.object({
   /** How much of the end, in bytes. */
   tailBytes: z.coerce.number().int().min(0).max(16_777_216).default(65_536),
   follow: flag,
 });
+type LogPiece = z.infer<typeof pieceSchema>;
+
+const querySchema = pieceSchema.extend({
+  /** Which instance; the only or first one when left out. */
+  instance: z.string().optional(),
+  /** PostgreSQL's own log, or that of the process beside it. */
+  source: z.enum(["server", "process"]).default("server"),
+});
 type LogQuery = z.infer<typeof querySchema>;
+
+const logText = { name: "LogText", schema: z.string() };
 
 const pollMs = 500;
 const pieceBytes = 65_536;
 
-/** What instances have written. */
-export function logRoutes({ instances }: { readonly instances: ClusterInstances }): readonly ApiRoute[] {
+/** What instances and agents have written. */
+export function logRoutes({
+  instances,
+  store,
+  stateDirectory,
+}: {
+  readonly instances: ClusterInstances;
+  readonly store: ResourceStore;
+  readonly stateDirectory: string;
+}): readonly ApiRoute[] {
   return [
     defineRoute<LogQuery>({
       method: "GET",
@@ -30,7 +47,7 @@ export function logRoutes({ instances }: { readonly instances: ClusterInstances 
       summary: "The log of an instance",
       description: "Text. With follow it goes on until the client leaves.",
       query: querySchema,
-      answer: { name: "LogText", schema: z.string() },
+      answer: logText,
       handle: async ({ params, query, signal }) => {
         const { namespace = "", name = "" } = params;
         const present = instances.of({ kind: "Cluster", namespace, name });
@@ -38,17 +55,36 @@ export function logRoutes({ instances }: { readonly instances: ClusterInstances 
         if (found === undefined) throw noInstance(`${namespace}/${name}`, query.instance, present);
         const { serverLog, processLog } = instanceFolder(found.folder);
         const path = query.source === "server" ? serverLog : processLog;
-        const body = ReadableStream.from(readLog(path, query, signal));
-        return new Response(body, { headers: { "content-type": "text/plain; charset=utf-8" } });
+        return logResponse(path, query, signal);
+      },
+    }),
+    defineRoute<LogPiece>({
+      method: "GET",
+      path: "/tidemark/v1/namespaces/{namespace}/servers/{name}/logs",
+      id: "readServerLogs",
+      summary: "The log of the agent beside a server",
+      description:
+        "Text. With follow it goes on until the client leaves. PostgreSQL's own log is not known here.",
+      query: pieceSchema,
+      answer: logText,
+      handle: ({ params, query, signal }) => {
+        const { namespace = "", name = "" } = params;
+        const { metadata } = store.require({ kind: "Server", namespace, name });
+        return logResponse(attachedFolder(serverFolder(stateDirectory, metadata)).processLog, query, signal);
       },
     }),
   ];
 }
 
+function logResponse(path: string, piece: LogPiece, signal: AbortSignal): Response {
+  const body = ReadableStream.from(readLog(path, piece, signal));
+  return new Response(body, { headers: { "content-type": "text/plain; charset=utf-8" } });
+}
+
 /** Whole lines from near the end on. */
 async function* readLog(
   path: string,
-  { tailBytes, follow }: LogQuery,
+  { tailBytes, follow }: LogPiece,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   let at = Math.max(0, (await sizeOf(path)) - tailBytes);

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { codecNames } from "../codec/codec.ts";
 import { repositorySettings } from "../repository/repository-settings.ts";
+import { archiveSpecSchema } from "./archive-spec.ts";
 
 /**
  * What one PostgreSQL instance is to be: the file `instance.json` in the instance's own folder. Whoever owns the instance
@@ -99,24 +99,8 @@ export const instanceSpecSchema = z.strictObject({
   wanted: z.enum(["running", "stopped"]),
   bootstrap,
   /** Undefined where nothing is to be archived. */
-  archive: z
-    .strictObject({
-      server: z.string(),
-      repositories: z.array(repositorySettings).min(1),
-      walCompression: z.enum(codecNames),
-      walConcurrency: z.number().int().optional(),
-      policy: z.union([z.literal("all"), z.number().int().positive()]),
-      backupCompression: z.enum(codecNames),
-      backupJobs: z.number().int().optional(),
-      /** Checkpoint at once instead of spread. */
-      fastCheckpoint: z.boolean(),
-      /** The very first write asks whether the archive is empty. */
-      requireEmptyArchive: z.boolean(),
-      tags: z.record(z.string(), z.string()),
-    })
-    .optional(),
+  archive: archiveSpecSchema.optional(),
 });
 
 export type InstanceSpec = z.infer<typeof instanceSpecSchema>;
 export type InstanceBootstrap = InstanceSpec["bootstrap"];
-export type InstanceArchive = NonNullable<InstanceSpec["archive"]>;

@@ -3,8 +3,12 @@ import { agentStatusSchema } from "../agent/agent-status.ts";
 
 /** What the process of an instance says of it, over its socket. Times are ISO 8601. */
 
-const failure = z.object({ code: z.string(), message: z.string(), hint: z.string().optional() });
-export type InstanceFailure = z.infer<typeof failure>;
+export const failureSchema = z.object({
+  code: z.string(),
+  message: z.string(),
+  hint: z.string().optional(),
+});
+export type InstanceFailure = z.infer<typeof failureSchema>;
 
 /** A base backup that the instance was asked for, by whoever asked's own ID. Kept until it is forgotten. */
 export const backupJobSchema = z.object({
@@ -32,7 +36,7 @@ export const backupJobSchema = z.object({
       damagedPages: z.number(),
     })
     .optional(),
-  error: failure.optional(),
+  error: failureSchema.optional(),
 });
 export type BackupJob = z.infer<typeof backupJobSchema>;
 
@@ -75,7 +79,7 @@ export const instanceStatusSchema = z.object({
   bootstrapped: z.boolean().optional(),
   /** In words: what a bootstrap or start is at. */
   activity: z.string().optional(),
-  error: failure.optional(),
+  error: failureSchema.optional(),
   retryAt: z.string().optional(),
   /** Of a recovery bootstrap: how it was planned, in lines for a person, and where it ended. */
   recovery: z
@@ -119,7 +123,7 @@ export const instanceStatusSchema = z.object({
   rescue: walRescue.optional(),
   archiving: agentStatusSchema.optional(),
   /** Why nothing is archived although it should be: a repository that cannot be opened, an archive that is not empty. */
-  archivingError: failure.optional(),
+  archivingError: failureSchema.optional(),
   backups: z.array(backupJobSchema),
 });
 export type InstanceStatus = z.infer<typeof instanceStatusSchema>;

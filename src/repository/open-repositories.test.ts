@@ -50,6 +50,21 @@ describe("opening repositories", () => {
     ]);
   });
 
+  test("gives each the server name of its own settings, else the common one", async () => {
+    const folder = await temporaryFolder();
+    for (const name of ["a", "b"]) await mkdir(join(folder, name));
+
+    const repositories = await open([
+      { url: join(folder, "a"), server: "pg1-elsewhere" },
+      { url: join(folder, "b") },
+    ]);
+
+    expect(repositories.map((repository) => repository.server)).toEqual(["pg1-elsewhere", "pg1"]);
+    await expect(open([{ url: join(folder, "a"), server: "no/name" }])).rejects.toMatchObject({
+      code: "usage",
+    });
+  });
+
   test("refuses two of one name before anything is opened", () => {
     expect(() => nameRepositories([{ url: "/a", name: "repo2" }, { url: "/b" }])).toThrow(
       expect.objectContaining({

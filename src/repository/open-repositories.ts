@@ -8,7 +8,7 @@ import { ClaimNote } from "./claim-note.ts";
 import { objectHeaders } from "./object-headers.ts";
 import type { RepositorySettings } from "./repository-settings.ts";
 import type { Repository } from "./repository.ts";
-import type { ServerName } from "./server-name.ts";
+import { parseServerName, type ServerName } from "./server-name.ts";
 
 /** Whether whoever opens a repository may begin it: a directory that does not exist is made only for writers. */
 export type StoreAccess =
@@ -19,6 +19,7 @@ export type StoreAccess =
 export interface OpenRepositoriesOptions {
   /** In the order in which they are to be asked. */
   readonly settings: readonly RepositorySettings[];
+  /** For repositories whose settings name none. */
   readonly server: ServerName;
   readonly log: Log;
   readonly access: StoreAccess;
@@ -33,8 +34,8 @@ export type NamedSettings = RepositorySettings & { readonly name: string };
  * network is not asked anything yet. When one cannot be opened, none stays open. The caller closes them
  * (`closeRepositories`).
  *
- * @throws EngineError `config` for two of one name and for credentials that cannot be read, `usage` for a URL that is
- * none, `store-missing` for a directory that is not there.
+ * @throws EngineError `config` for two of one name and for credentials that cannot be read, `usage` for a URL or a server
+ * name that is none, `store-missing` for a directory that is not there.
  */
 export async function openRepositories(options: OpenRepositoriesOptions): Promise<readonly Repository[]> {
   const repositories: Repository[] = [];
@@ -71,9 +72,10 @@ export function nameRepositories(settings: readonly RepositorySettings[]): reado
 
 async function openRepository(
   settings: NamedSettings,
-  { server, log, access, signal }: OpenRepositoriesOptions,
+  { server: usualServer, log, access, signal }: OpenRepositoriesOptions,
 ): Promise<Repository> {
   const { name } = settings;
+  const server = settings.server === undefined ? usualServer : parseServerName(settings.server);
   const repositoryLog = log.child({ server, repository: name });
   const claimNote = claimNoteFor(settings, server, access);
   const isBegun = (await claimNote?.exists()) ?? false;

@@ -21,6 +21,8 @@ const serverSideEncryption = z.enum(["AES256", "aws:kms"]);
 export const repositorySettings = z.strictObject({
   /** What it is called in messages; `repo1`, `repo2`, … when left out. */
   name: z.string().optional(),
+  /** What the PostgreSQL system is called in this repository; as everywhere else when left out. */
+  server: z.string().optional(),
   /** `s3://bucket/path`, `file:///path` or a plain path. */
   url: z.string(),
   endpoint: z.string().optional(),

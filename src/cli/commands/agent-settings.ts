@@ -1,3 +1,4 @@
+import { archiveSettings } from "../../agent/archive-settings.ts";
 import { archiveCommandLine } from "../../agent/shell-text.ts";
 import { spoolRootOf } from "../../agent/spool.ts";
 import { formatSetting } from "../../postgres/settings-file.ts";
@@ -11,12 +12,9 @@ export async function run(options: AgentCommandOptions): Promise<void> {
   const format = parseOutputFormat(options.output ?? "text");
   const config = await resolveConfig(options);
   const { systemIdentifier } = await readControlFile(requireDataDirectory(options, config));
-  const settings = {
-    archive_mode: "on",
-    archive_command: archiveCommandLine(spoolRootOf(spoolDirectory(options, config), systemIdentifier)),
-    // A quiet server would otherwise keep its last changes in an unfinished segment for ever.
-    archive_timeout: "60",
-  };
+  const settings = archiveSettings(
+    archiveCommandLine(spoolRootOf(spoolDirectory(options, config), systemIdentifier)),
+  );
   if (format === "json") process.stdout.write(formatJson(settings));
   else
     for (const [name, value] of Object.entries(settings))

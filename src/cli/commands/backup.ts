@@ -3,11 +3,13 @@ import { EngineError } from "../../common/errors.ts";
 import { backupPhases } from "../../control/backups/backup-status.ts";
 import { barmanPlugin } from "../../manifest/lint/cluster-stores.ts";
 import type { SocketOptions } from "../../control/state-directory.ts";
+import { parseArchivedName } from "../archived-name.ts";
 import { connectFor, type ControlClient } from "../control-client.ts";
 import { readCluster, type ClusterObject } from "../control/cluster-resource.ts";
-import { waitingFailed, watchObject } from "../control/watch-object.ts";
+import { backUpServer } from "../control/server-backup.ts";
+import { backupFacts, shownBackupFields } from "../control/backup-facts.ts";
+import { waitForBackup } from "../control/wait-for-backup.ts";
 import { formatFacts, formatJson, parseOutputFormat } from "../output.ts";
-import { createProgressReporter } from "../progress.ts";
 
 export interface BackupOptions extends SocketOptions {
   readonly namespace?: string;
@@ -22,26 +24,23 @@ const backupSchema = z.object({
   status: z
     .looseObject({
       phase: z.string().default(""),
-      error: z.string().optional(),
-      backupId: z.string().optional(),
-      startedAt: z.string().optional(),
-      stoppedAt: z.string().optional(),
-      beginWal: z.string().optional(),
-      endWal: z.string().optional(),
-      progress: z
-        .object({ doneBytes: z.number(), totalBytes: z.number().optional(), phase: z.string() })
-        .optional(),
+      ...shownBackupFields,
     })
     .default({ phase: "" }),
 });
 type BackupObject = z.infer<typeof backupSchema>;
 
-/** `tidemark backup`: makes a Backup by the way that the cluster has, and waits for its end. */
-export async function run(cluster: string, options: BackupOptions, signal: AbortSignal): Promise<void> {
+/** `tidemark backup`: makes a Backup by the way that the cluster has, or asks for one of a server, and waits for its end. */
+export async function run(whose: string, options: BackupOptions, signal: AbortSignal): Promise<void> {
   const format = parseOutputFormat(options.output ?? "text");
   const namespace = options.namespace ?? "default";
+  const { kind, name } = parseArchivedName(whose);
   const client = await connectFor(options);
-  const manifest = backupOf(await readCluster(client, namespace, cluster, signal), options, new Date());
+  if (kind === "Server") {
+    await backUpServer(client, { namespace, name }, { ...options, format }, signal);
+    return;
+  }
+  const manifest = backupOf(await readCluster(client, namespace, name, signal), options, new Date());
   const path = `/apis/postgresql.cnpg.io/v1/namespaces/${encodeURIComponent(namespace)}/backups`;
   const made = backupSchema.parse(await client.request(path, { method: "POST", body: manifest, signal }));
   if (format === "text") process.stdout.write(`backup/${made.metadata.name} created\n`);
@@ -58,7 +57,7 @@ export async function run(cluster: string, options: BackupOptions, signal: Abort
       },
     );
   }
-  if (format === "text") process.stdout.write(formatFacts(factsOf(status)));
+  if (format === "text") process.stdout.write(formatFacts(backupFacts(status)));
 }
 
 /** Without saying how, CloudNativePG would take the in-tree way, and fail where there is only the plugin. */
@@ -93,47 +92,20 @@ async function waitForEnd(
   signal: AbortSignal,
 ): Promise<BackupObject> {
   const { name, uid } = made.metadata;
-  const look = `tidemark get backup ${name} -n ${namespace}`;
-  const reporter = createProgressReporter(process.stderr);
-  const startedMs = performance.now();
-  try {
-    for await (const object of watchObject(client, path, name, signal)) {
-      const backup = backupSchema.parse(object);
-      if (backup.metadata.uid !== uid) continue;
-      const { phase, progress } = backup.status;
-      if (phase === backupPhases.completed || phase === backupPhases.failed) return backup;
-      reporter.update({
-        label: progress?.phase ?? (phase === "" ? backupPhases.pending : phase),
-        bytesDone: progress?.doneBytes ?? 0,
-        bytesTotal: progress?.totalBytes,
-        elapsedMs: performance.now() - startedMs,
-      });
-    }
-  } catch (error) {
-    if (!signal.aborted) throw waitingFailed(error, `Backup "${name}"`, look);
-  } finally {
-    reporter.finish();
-  }
-  if (signal.aborted) {
-    throw new EngineError("aborted", `waiting for Backup "${name}" was stopped; the backup itself goes on`, {
-      hint: `${look} shows it; tidemark delete backup ${name} -n ${namespace} gives it up.`,
-    });
-  }
-  throw new EngineError("backup-failed", `Backup "${name}" was deleted while it was waited for`);
-}
-
-function factsOf({
-  backupId,
-  startedAt,
-  stoppedAt,
-  beginWal,
-  endWal,
-}: BackupObject["status"]): [string, string][] {
-  const facts: readonly (readonly [string, string | undefined])[] = [
-    ["backup", backupId],
-    ["began", startedAt],
-    ["ended", stoppedAt],
-    ["WAL", beginWal === undefined ? undefined : `${beginWal} to ${endWal ?? "?"}`],
-  ];
-  return facts.flatMap(([name, value]): [string, string][] => (value === undefined ? [] : [[name, value]]));
+  return waitForBackup(
+    {
+      client,
+      path,
+      name,
+      read: (object) => {
+        const backup = backupSchema.parse(object);
+        return backup.metadata.uid === uid ? backup : undefined;
+      },
+      statusOf: ({ status }) => status,
+      what: `Backup "${name}"`,
+      look: `tidemark get backup ${name} -n ${namespace}`,
+      afterwards: `tidemark delete backup ${name} -n ${namespace} gives it up.`,
+    },
+    signal,
+  );
 }

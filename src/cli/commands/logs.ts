@@ -5,8 +5,10 @@ import { pipeline } from "node:stream/promises";
 import { text } from "node:stream/consumers";
 import { EngineError } from "../../common/errors.ts";
 import { findControlSocket, type SocketOptions } from "../../control/state-directory.ts";
+import { parseArchivedName } from "../archived-name.ts";
 import { connectControl } from "../control-client.ts";
 import { clusterPath, readCluster } from "../control/cluster-resource.ts";
+import { readServer, serverPath } from "../control/server-resource.ts";
 
 export interface LogsOptions extends SocketOptions {
   readonly namespace?: string;
@@ -15,18 +17,24 @@ export interface LogsOptions extends SocketOptions {
   readonly follow?: boolean;
 }
 
-/** `tidemark logs`: what PostgreSQL or the process beside it has written. */
-export async function run(cluster: string, options: LogsOptions, signal: AbortSignal): Promise<void> {
+/** `tidemark logs`: what PostgreSQL or the process beside it has written; of a server that is not ours, the latter. */
+export async function run(whose: string, options: LogsOptions, signal: AbortSignal): Promise<void> {
+  const { kind, name } = parseArchivedName(whose);
+  if (kind === "Server" && options.instance !== undefined) {
+    throw new EngineError("usage", "a Server is one PostgreSQL, which has no --instance");
+  }
   const socketPath = await findControlSocket(options);
   const namespace = options.namespace ?? "default";
+  const client = connectControl({ socketPath });
   // Asked the common way first: it words what can go wrong.
-  await readCluster(connectControl({ socketPath }), namespace, cluster, signal);
+  await (kind === "Server" ? readServer : readCluster)(client, namespace, name, signal);
   const query = new URLSearchParams({
     ...(options.instance === undefined ? {} : { instance: options.instance }),
-    source: options.process === true ? "process" : "server",
+    ...(kind === "Server" ? {} : { source: options.process === true ? "process" : "server" }),
     ...(options.follow === true ? { follow: "true" } : {}),
   });
-  const path = `${clusterPath(namespace, cluster)}/logs?${query.toString()}`;
+  const owner = kind === "Server" ? serverPath(namespace, name) : clusterPath(namespace, name);
+  const path = `${owner}/logs?${query.toString()}`;
   const outgoing = request({ socketPath, path, agent: false, headers: { host: "localhost" }, signal });
   outgoing.end();
   const [response] = (await once(outgoing, "response")) as [IncomingMessage];

@@ -12,6 +12,7 @@ import { clusterRoutes } from "../../http/cluster-routes.ts";
 import { createApi } from "../../http/create-api.ts";
 import { lifecycleRoutes } from "../../http/lifecycle-routes.ts";
 import { logRoutes } from "../../http/log-routes.ts";
+import { serverRoutes } from "../../http/server-routes.ts";
 import type { ManifestText } from "../../manifest/manifest-object.ts";
 import { parseListen, readApiToken } from "../control/api-token.ts";
 import { applyTexts } from "../control/apply-texts.ts";
@@ -88,7 +89,8 @@ async function serve(
     routes: [
       ...backupRoutes({ store, repositories, clock: systemClock }),
       ...clusterRoutes({ store, instances, repositories }),
-      ...logRoutes({ instances }),
+      ...logRoutes({ instances, store, stateDirectory: directory }),
+      ...serverRoutes({ store, clock: systemClock }),
       ...lifecycleRoutes((request) => {
         leaveInstances = request.leaveInstances;
         // The answer goes out first.
@@ -138,24 +140,27 @@ async function applyAll(
   });
 }
 
-/** Ends every instance as `pg_ctl stop -m fast` does, all at once. */
+/** Ends every instance as `pg_ctl stop -m fast` does, and the agents beside other servers, all at once. */
 async function stopInstances(plane: ControlPlane, leave: boolean): Promise<void> {
-  const { instances } = plane;
+  const { instances, servers } = plane;
   const all = await Promise.all(instances.clusters().map(async (cluster) => instances.facts(cluster)));
   const alive = all.flat().filter(({ isProcessAlive, isServerAlive }) => isProcessAlive || isServerAlive);
-  const running = alive.length;
+  const agents = await Promise.all(servers.servers().map(async (server) => servers.isAlive(server)));
+  const beside = agents.filter((isAlive) => isAlive).length;
+  const what = [
+    ...(alive.length === 0 ? [] : [plural(alive.length, "instance")]),
+    ...(beside === 0 ? [] : [plural(beside, "agent")]),
+  ].join(" and ");
   // None that lives now; one may be about to be made.
-  if (running === 0) {
+  if (what === "") {
     if (!leave) await plane.stopInstances();
     return;
   }
   if (leave) {
-    process.stdout.write(
-      `${plural(running, "instance")} left running and archiving; tidemark up takes them up again.\n`,
-    );
+    process.stdout.write(`${what} left running and archiving; tidemark up takes them up again.\n`);
     return;
   }
-  process.stdout.write(`Stopping ${plural(running, "instance")} …\n`);
+  process.stdout.write(`Stopping ${what} …\n`);
   const failures = await plane.stopInstances();
   if (failures.length > 0) {
     const list = failures.map(({ instance, error }) => `${instance} (${error})`).join(", ");

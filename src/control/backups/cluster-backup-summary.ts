@@ -65,9 +65,9 @@ function isOf({ clusterUID }: BackupStatus, { metadata }: Resource): boolean {
   return clusterUID === undefined || clusterUID === metadata.uid;
 }
 
-/** CloudNativePG's condition: a running backup, else the one that ended last. */
-function lastBackupCondition(
-  statuses: readonly BackupStatus[],
+/** CloudNativePG's condition: a running backup, else the one that ended last; undefined while there is neither. */
+export function lastBackupCondition(
+  statuses: readonly Pick<BackupStatus, "phase" | "error" | "stoppedAt" | "reconciliationTerminatedAt">[],
 ): Omit<Condition, "lastTransitionTime"> | undefined {
   const type = "LastBackupSucceeded";
   if (statuses.some(isUnderWay)) {
@@ -83,7 +83,10 @@ function lastBackupCondition(
     : { type, status: "False", reason: "LastBackupFailed", message: last.error ?? "Backup failed" };
 }
 
-function endOf({ reconciliationTerminatedAt, stoppedAt }: BackupStatus): string {
+function endOf({
+  reconciliationTerminatedAt,
+  stoppedAt,
+}: Pick<BackupStatus, "stoppedAt" | "reconciliationTerminatedAt">): string {
   return reconciliationTerminatedAt ?? stoppedAt ?? "";
 }
 
@@ -117,11 +120,12 @@ function merge(a: Times, b: Times, better: typeof later): Times {
   return merged;
 }
 
-function later(a: string | undefined, b: string): string {
+/** Of two times as text. */
+export function later(a: string | undefined, b: string): string {
   return a === undefined || a < b ? b : a;
 }
 
-function earlier(a: string | undefined, b: string): string {
+export function earlier(a: string | undefined, b: string): string {
   return a === undefined || b < a ? b : a;
 }
 

@@ -4,7 +4,8 @@ import { parseLsn, type Lsn } from "../../postgres/lsn.ts";
 import type { TimelineHistory } from "../../postgres/timeline-history.ts";
 import type { LostStandby, RememberedStatus, TakeoverProgress } from "./cluster-status.ts";
 import type { ClusterView } from "./cluster-view.ts";
-import type { InstanceRole, OpenableArchive, WantedSpec } from "./instance-specs.ts";
+import type { InstanceRole, WantedSpec } from "./instance-specs.ts";
+import type { OpenableArchive } from "./openable-archive.ts";
 import type { Resolution } from "./store-resolution.ts";
 
 /** All that a decision about a cluster is made from. */

@@ -24,11 +24,11 @@ import { viewCluster, type ClusterView } from "./cluster-view.ts";
 import { copiesToMake } from "./copy-source.ts";
 import { asideToRemove } from "./decide-aside.ts";
 import { decideCluster } from "./decide-cluster.ts";
-import { wantedSpec, type OpenableArchive } from "./instance-specs.ts";
+import { wantedSpec } from "./instance-specs.ts";
 import { ensureLoginSecrets, syncPasswords } from "./logins.ts";
 import type { LocalInstances } from "./local-instances.ts";
-import { writeStoreFiles } from "./store-files.ts";
-import { resolveStore, type Resolution } from "./store-resolution.ts";
+import { openableArchive, type OpenableArchive } from "./openable-archive.ts";
+import type { Resolution } from "./store-resolution.ts";
 import { forgetGoneStandbys } from "./standby-slots.ts";
 import { ensureTablespaces } from "./tablespaces.ts";
 
@@ -139,15 +139,8 @@ export class ClusterReconciler implements Reconciler {
     const archive = archiveOf(view, store);
     if (archive.kind === "missing") return archive;
     if (archive.value.stores.length === 0) return { kind: "ok", value: undefined };
-    const resolved = archive.value.stores.map((item) => resolveStore(store, view.namespace, item));
-    const problems = resolved.flatMap((item) => (item.kind === "missing" ? item.problems : []));
-    if (problems.length > 0) return { kind: "missing", problems };
-    const ready = resolved.flatMap((item) => (item.kind === "ok" ? [item.value] : []));
     const { stores } = clusterFolders(stateDirectory, view.key);
-    return {
-      kind: "ok",
-      value: { archive: archive.value, repositories: await writeStoreFiles(stores, ready) },
-    };
+    return openableArchive(archive.value, { store, namespace: view.namespace, directory: stores });
   }
 
   /** What goes with an action is said each time; what only keeps it waiting once, until it is something else. */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Condition } from "../resources/conditions.ts";
+import { conditionsSchema, type Condition } from "../resources/conditions.ts";
 
 /**
  * The status of a Cluster, with CloudNativePG's fields and words (its `cluster_types.go`; spec: section 7), and what is
@@ -29,17 +29,7 @@ const remembered = z.object({
   latestGeneratedNode: z.number().optional(),
   phase: z.string().optional(),
   systemID: z.string().optional(),
-  conditions: z
-    .array(
-      z.object({
-        type: z.string(),
-        status: z.enum(["True", "False", "Unknown"]),
-        reason: z.string(),
-        message: z.string(),
-        lastTransitionTime: z.string(),
-      }),
-    )
-    .optional(),
+  conditions: conditionsSchema.optional(),
   tidemark: z
     .object({
       /** Since when the primary has not been well. */

@@ -1,8 +1,8 @@
 import type { z } from "zod";
-import { EngineError } from "../../common/errors.ts";
 import { cluster } from "../../manifest/kinds/cluster.ts";
 import { remakeStandbysAnnotation } from "../../manifest/lint/rules/annotations.ts";
-import { formatKey, keyOf, type Resource, type ResourceKey } from "../resources/resource.ts";
+import { misfit } from "../misfit.ts";
+import { keyOf, type Resource, type ResourceKey } from "../resources/resource.ts";
 
 export type ClusterSpec = z.infer<typeof cluster>["spec"];
 
@@ -34,14 +34,7 @@ const remakeStandbysAfterMs = 30_000;
 export function viewCluster(resource: Resource): ClusterView {
   const key = keyOf(resource);
   const parsed = cluster.shape.spec.safeParse(resource.content["spec"]);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw new EngineError(
-      "manifest",
-      `${formatKey(key)} cannot be understood: spec.${issue?.path.join(".") ?? ""}: ${issue?.message ?? "not valid"}`,
-      { hint: "Apply its manifest again; tidemark lint says what is wrong with it." },
-    );
-  }
+  if (!parsed.success) throw misfit(key, parsed.error);
   const { annotations } = resource.metadata;
   return {
     resource,

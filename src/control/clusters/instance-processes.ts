@@ -18,13 +18,16 @@ export async function findProcesses(folder: string): Promise<InstanceProcesses> 
   const { process: path, data } = instanceFolder(folder);
   const state = await clusterState(data);
   return {
-    instance: await livingInstance(path, folder),
+    instance: await livingProcess(path, folder),
     server: state.kind === "running" ? state.file.pid : undefined,
   };
 }
 
-/** Its number may be another's by now, after a reboot for instance: its command line names the folder. */
-async function livingInstance(path: string, folder: string): Promise<number | undefined> {
+/**
+ * The number of the process that serves a folder, by its `process.json`. That number may be another's by now, after a reboot
+ * for instance: its command line names the folder.
+ */
+export async function livingProcess(path: string, folder: string): Promise<number | undefined> {
   let pid: number;
   try {
     ({ pid } = processFile.parse(JSON.parse(await readFile(path, "utf8"))));

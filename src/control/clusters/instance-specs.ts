@@ -1,7 +1,7 @@
 import type { InstanceBootstrap, InstanceSpec } from "../../instance/instance-spec.ts";
-import type { RepositorySettings } from "../../repository/repository-settings.ts";
-import type { ClusterArchive } from "./cluster-archive.ts";
+import { canonical } from "./canonical.ts";
 import type { ClusterView } from "./cluster-view.ts";
+import { archiveSpecOf, type OpenableArchive } from "./openable-archive.ts";
 import { serverParameters } from "./server-parameters.ts";
 
 /** Where an instance is reached on this machine: chosen once, when it is made. */
@@ -12,12 +12,6 @@ export interface InstancePlace {
 }
 
 export type InstanceRole = InstanceSpec["role"];
-
-/** The archive of a cluster with its stores as an instance opens them: credentials and certificates are in files. */
-export interface OpenableArchive {
-  readonly archive: ClusterArchive;
-  readonly repositories: readonly RepositorySettings[];
-}
 
 /** Everything about an instance but its version, which counts changes. */
 export type WantedSpec = Omit<InstanceSpec, "version">;
@@ -51,28 +45,9 @@ export function wantedSpec(
     role,
     wanted,
     bootstrap,
-    ...(archive === undefined || view.skipsArchiving ? {} : { archive: archiveSpec(view, archive) }),
-  };
-}
-
-function archiveSpec(
-  view: ClusterView,
-  { archive, repositories }: OpenableArchive,
-): NonNullable<InstanceSpec["archive"]> {
-  const [first] = archive.stores;
-  const { wal, data, tags } = first?.configuration ?? {};
-  return {
-    server: archive.serverName,
-    repositories: [...repositories],
-    walCompression: wal?.compression ?? "none",
-    // `maxParallel` is how many Barman uploads at once, 1 unless said; ours is more by default and no less for being told.
-    ...(wal?.maxParallel === undefined ? {} : { walConcurrency: wal.maxParallel }),
-    policy: archive.policy,
-    backupCompression: data?.compression ?? "none",
-    ...(data?.jobs === undefined ? {} : { backupJobs: data.jobs }),
-    fastCheckpoint: data?.immediateCheckpoint ?? false,
-    requireEmptyArchive: !view.skipsEmptyArchiveCheck,
-    tags: { ...tags },
+    ...(archive === undefined || view.skipsArchiving
+      ? {}
+      : { archive: archiveSpecOf(archive, { requireEmptyArchive: !view.skipsEmptyArchiveCheck }) }),
   };
 }
 
@@ -103,13 +78,4 @@ export function isSameBootstrap(wanted: WantedSpec, present: InstanceSpec): bool
 
 function hasStatements(bootstrap: InstanceBootstrap): boolean {
   return canonical(bootstrap) !== canonical(withoutStatements(bootstrap));
-}
-
-/** The same text for the same values, whatever the order of their fields. */
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_key, item: unknown) =>
-    typeof item === "object" && item !== null && !Array.isArray(item)
-      ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : item,
-  );
 }

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm, rmdir } from "node:fs/promises";
+import { mkdir, readFile, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../../common/clock.ts";
 import { writeDurableFile } from "../../common/durable-file.ts";
@@ -15,6 +15,8 @@ import { timelineId } from "../../postgres/timeline.ts";
 import type { TimelineHistory } from "../../postgres/timeline-history.ts";
 import { readHistory } from "../../instance/rescue/read-left-wal.ts";
 import { AsideFolders, putAside, type AsideEntry, type AsideReason } from "./aside-folders.ts";
+import { archivingDigest } from "../archiving-digest.ts";
+import { namesIn } from "../names-in.ts";
 import { formatKey, type ResourceKey } from "../resources/resource.ts";
 import type { InstanceFacts } from "./cluster-facts.ts";
 import { clusterFolders, clustersRoot, instanceNumber } from "./cluster-folders.ts";
@@ -367,12 +369,7 @@ function digestOf(status: InstanceStatus | undefined): string {
     postgres?.replication.map(({ name, state }) => [name, state]),
     trouble,
     rescue,
-    archiving && [
-      archiving.lastArchived === undefined,
-      archiving.lastFailure?.at,
-      archiving.refused,
-      archiving.repositories.map(({ state }) => state),
-    ],
+    archivingDigest(archiving),
     backups,
   ]);
 }
@@ -401,13 +398,4 @@ async function historyOf(dataDirectory: string, timeline: number): Promise<Timel
 async function hasInstance(folder: string): Promise<boolean> {
   const names = await namesIn(folder);
   return names.includes("instance.json") || names.includes("data");
-}
-
-async function namesIn(folder: string): Promise<readonly string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if (systemErrorCode(error) === "ENOENT" || systemErrorCode(error) === "ENOTDIR") return [];
-    throw error;
-  }
 }

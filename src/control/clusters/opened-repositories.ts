@@ -5,12 +5,9 @@ import type { Repository } from "../../repository/repository.ts";
 import { parseServerName } from "../../repository/server-name.ts";
 import type { ResourceStore } from "../resources/resource-store.ts";
 import { formatKey, keyOf, type Resource } from "../resources/resource.ts";
-import { archiveOf } from "./cluster-archive.ts";
-import { clusterFolders } from "./cluster-folders.ts";
+import { archiveOfObject, storeFolder } from "../archived-objects.ts";
 import type { ClusterRepositories, ClusterRepository } from "./cluster-repositories.ts";
-import { viewCluster } from "./cluster-view.ts";
-import { resolveStore, type ResolvedStore } from "./store-resolution.ts";
-import { writeStoreFiles } from "./store-files.ts";
+import { openableArchive, type OpenableArchive } from "./openable-archive.ts";
 
 interface Opened {
   /** Of everything they were opened from. */
@@ -18,7 +15,7 @@ interface Opened {
   readonly repositories: Promise<readonly Repository[]>;
 }
 
-/** Opens the repositories of clusters for the control plane itself: to look into them, and to delete what retention says. */
+/** Opens the repositories of clusters and servers for the control plane itself: to look into them, and to delete what retention says. */
 export class OpenedRepositories implements ClusterRepositories, AsyncDisposable {
   readonly #options: {
     readonly store: ResourceStore;
@@ -37,19 +34,17 @@ export class OpenedRepositories implements ClusterRepositories, AsyncDisposable 
     this.#options = options;
   }
 
-  async of(cluster: Resource): Promise<readonly ClusterRepository[]> {
+  async of(owner: Resource): Promise<readonly ClusterRepository[]> {
     const { store, stateDirectory } = this.#options;
-    const view = viewCluster(cluster);
-    const archive = archiveOf(view, store);
-    if (archive.kind === "missing") throw incomplete(cluster, archive.problems);
-    const { serverName, stores } = archive.value;
+    const archive = archiveOfObject(owner, store);
+    if (archive.kind === "missing") throw incomplete(owner, archive.problems);
+    const { stores } = archive.value;
     if (stores.length === 0) return [];
-    const resolved = stores.map((description) => resolveStore(store, view.namespace, description));
-    const problems = resolved.flatMap((item) => (item.kind === "missing" ? item.problems : []));
-    if (problems.length > 0) throw incomplete(cluster, problems);
-    const ready = resolved.flatMap((item) => (item.kind === "ok" ? [item.value] : []));
-    const folders = clusterFolders(stateDirectory, view.key);
-    const repositories = await this.#open(formatKey(keyOf(cluster)), folders.stores, serverName, ready);
+    const key = keyOf(owner);
+    const directory = storeFolder(stateDirectory, key);
+    const openable = await openableArchive(archive.value, { store, namespace: key.namespace, directory });
+    if (openable.kind === "missing") throw incomplete(owner, openable.problems);
+    const repositories = await this.#open(formatKey(key), openable.value);
     return repositories.flatMap((repository, index) => {
       const description = stores[index];
       if (description === undefined) return [];
@@ -65,14 +60,11 @@ export class OpenedRepositories implements ClusterRepositories, AsyncDisposable 
   }
 
   async #open(
-    cluster: string,
-    directory: string,
-    serverName: string,
-    stores: readonly ResolvedStore[],
+    owner: string,
+    { archive: { serverName }, repositories: settings }: OpenableArchive,
   ): Promise<readonly Repository[]> {
-    const settings = await writeStoreFiles(directory, stores);
     const key = JSON.stringify([serverName, settings]);
-    const present = this.#opened.get(cluster);
+    const present = this.#opened.get(owner);
     if (present?.key === key) return present.repositories;
     if (present !== undefined) void closeQuietly(present);
     const { log, signal } = this.#options;
@@ -83,12 +75,12 @@ export class OpenedRepositories implements ClusterRepositories, AsyncDisposable 
       access: { kind: "read" },
       signal,
     });
-    this.#opened.set(cluster, { key, repositories });
+    this.#opened.set(owner, { key, repositories });
     try {
       return await repositories;
     } catch (error) {
       // A store that could not be opened is tried again by the next who asks.
-      this.#opened.delete(cluster);
+      this.#opened.delete(owner);
       throw error;
     }
   }
@@ -100,10 +92,10 @@ async function closeQuietly({ repositories }: Opened): Promise<void> {
   await closeRepositories(opened);
 }
 
-function incomplete(cluster: Resource, problems: readonly string[]): EngineError {
+function incomplete(owner: Resource, problems: readonly string[]): EngineError {
   return new EngineError(
     "manifest",
-    `the stores of ${formatKey(keyOf(cluster))} are not complete: ${problems.join("; ")}`,
+    `the stores of ${formatKey(keyOf(owner))} are not complete: ${problems.join("; ")}`,
     { hint: "Apply what is missing." },
   );
 }

@@ -1,16 +1,16 @@
 import { isEngineError } from "../../common/errors.ts";
-import { archiveOf, type ClusterArchive } from "../clusters/cluster-archive.ts";
-import { viewCluster } from "../clusters/cluster-view.ts";
+import { archiveOfObject } from "../archived-objects.ts";
+import type { ClusterArchive } from "../clusters/cluster-archive.ts";
 import type { ResourceStore } from "../resources/resource-store.ts";
 import type { Resource } from "../resources/resource.ts";
 
 /** A pause of nothing would keep a store busy for ever. */
 const shortestIntervalMs = 1000;
 
-/** Where a cluster archives to; undefined when it archives nowhere, or something that it names is missing just now. */
-export function archiveOfCluster(cluster: Resource, store: ResourceStore): ClusterArchive | undefined {
+/** Where a Cluster or Server archives to; undefined when that is nowhere, or something that it names is missing just now. */
+export function knownArchive(owner: Resource, store: ResourceStore): ClusterArchive | undefined {
   try {
-    const archive = archiveOf(viewCluster(cluster), store);
+    const archive = archiveOfObject(owner, store);
     return archive.kind === "ok" && archive.value.stores.length > 0 ? archive.value : undefined;
   } catch (error) {
     // It no longer fits its schema; its own status says so.

@@ -1,6 +1,6 @@
 import type { Resource } from "../resources/resource.ts";
 
-/** What one repository of a cluster can restore, as its catalogue said when it was read last. */
+/** What one repository of a Cluster or Server can restore, as its catalogue said when it was read last. */
 export interface RepositoryWindow {
   /** What messages call the repository. */
   readonly repository: string;
@@ -17,14 +17,14 @@ export interface RepositoryWindow {
   readonly error: string | undefined;
 }
 
-/** The windows of all clusters: kept in memory, and read again from the stores after a start. */
+/** The windows of all Clusters and Servers: kept in memory, and read again from the stores after a start. */
 export interface ClusterWindows {
   /** In the order of the cluster's repositories; undefined before they were read. */
   of(cluster: Resource): readonly RepositoryWindow[] | undefined;
 }
 
 export class WindowTable implements ClusterWindows {
-  /** By the cluster's uid: one that was deleted and made again is another one. */
+  /** By the object's uid: one that was deleted and made again is another one. */
   readonly #windows = new Map<string, readonly RepositoryWindow[]>();
 
   of(cluster: Resource): readonly RepositoryWindow[] | undefined {

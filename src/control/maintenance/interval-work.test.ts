@@ -6,6 +6,7 @@ import { clusterDraft } from "../backups/testing/sample-objects.ts";
 import { ManualClock, settle } from "../loop/testing/manual-clock.ts";
 import { keyOf, type Resource } from "../resources/resource.ts";
 import { temporaryResources } from "../resources/testing/temporary-resources.ts";
+import { serverDraft } from "../servers/testing/sample-server.ts";
 import { IntervalWorks, type IntervalWork } from "./interval-work.ts";
 import { dueAtMs } from "./work-schedule.ts";
 
@@ -111,6 +112,16 @@ describe("interval work", () => {
     await settle();
 
     expect(runs).toEqual(["first pg", "second pg"]);
+    await stop();
+  });
+
+  test("is done for Servers as for Clusters", async () => {
+    const work = new ScriptedWork("look");
+    const { clock, store, stop } = await works(work);
+    store.create(serverDraft());
+    await clock.advance(1000);
+
+    expect(work.runs).toEqual(["look main"]);
     await stop();
   });
 

@@ -2,6 +2,7 @@ import type { Clock } from "../../common/clock.ts";
 import { Semaphore } from "../../common/concurrency.ts";
 import { describeError } from "../../common/errors.ts";
 import type { Log } from "../../common/log.ts";
+import { archivedObjects, isArchived } from "../archived-objects.ts";
 import { passingTime } from "../loop/passing-time.ts";
 import { WakeUp } from "../../common/wake-up.ts";
 import type { ResourceStore } from "../resources/resource-store.ts";
@@ -9,9 +10,9 @@ import { formatKey, keyOf, type Resource, type ResourceKey } from "../resources/
 import { dueAtMs, type WorkState } from "./work-schedule.ts";
 
 /**
- * Work that comes again and again for each cluster: reading windows, retention, and whatever follows (healing, checks,
- * drills). This is the one place it plugs in. A cluster's works run one after the other, in the order they are given, and
- * a few clusters at a time. What fails becomes an event of the Cluster, and is tried again sooner.
+ * Work that comes again and again for each cluster, be it a Cluster or a Server: reading windows, retention, and whatever
+ * follows (healing, checks, drills). This is the one place it plugs in. A cluster's works run one after the other, in the
+ * order they are given, and a few clusters at a time. What fails becomes an event of it, and is tried again sooner.
  */
 export interface IntervalWork {
   /** Unique; for logs and requests. */
@@ -67,7 +68,7 @@ export class IntervalWorks {
     signal.addEventListener("abort", wake, { once: true });
     const unsubscribe = store.subscribe(({ type, resource: { kind } }) => {
       // Statuses change all the time, and no interval depends on one; a new cluster must not wait.
-      if (kind === "Cluster" && type === "added") wake();
+      if (isArchived(kind) && type === "added") wake();
     });
     while (!signal.aborted) await this.#wakeUp.wait(this.#start(signal));
     signal.removeEventListener("abort", wake);
@@ -160,7 +161,7 @@ export class IntervalWorks {
 
   /** Those that are maintained; lanes of others are forgotten once they rest. */
   #clusters(): readonly Resource[] {
-    const clusters = this.#options.store.list({ kind: "Cluster" }).filter(isMaintained);
+    const clusters = archivedObjects(this.#options.store).filter(isMaintained);
     const uids = new Set(clusters.map(({ metadata }) => metadata.uid));
     for (const [uid, lane] of this.#lanes) if (!uids.has(uid) && !lane.isRunning) this.#lanes.delete(uid);
     return clusters;

@@ -7,7 +7,7 @@ import { backupDraft, objectStoreDraft } from "../backups/testing/sample-objects
 import { keyOf, type ResourceKey } from "../resources/resource.ts";
 import { WindowTable } from "./cluster-windows.ts";
 import { IntervalWorks } from "./interval-work.ts";
-import { retentionWork } from "./retention-work.ts";
+import { retentionWork, systemOfCluster } from "./retention-work.ts";
 import { clusterRepository, GivenRepositories, storedBackups } from "./testing/stored-backups.ts";
 import { windowsWork, windowsWorkName } from "./windows-work.ts";
 
@@ -26,7 +26,7 @@ test("what retention deletes is out of the windows at once, and its Backup is go
       retentionWork({
         store,
         repositories,
-        instances,
+        systemOf: (resource) => systemOfCluster(resource, instances),
         clock,
         onDeleted: (key) => works.request(key, windowsWorkName),
       }),

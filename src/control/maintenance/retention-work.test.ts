@@ -4,7 +4,7 @@ import { faultyStore } from "../../storage/testing/faulty-store.ts";
 import { backupControl, cluster } from "../backups/testing/backup-control.ts";
 import { clusterDraft, objectStoreDraft } from "../backups/testing/sample-objects.ts";
 import type { ResourceKey } from "../resources/resource.ts";
-import { planRetention, retentionWork } from "./retention-work.ts";
+import { planRetention, retentionWork, systemOfCluster } from "./retention-work.ts";
 import { clusterRepository, GivenRepositories, storedBackups } from "./testing/stored-backups.ts";
 
 const { signal } = new AbortController();
@@ -19,7 +19,7 @@ async function retention(...given: Parameters<typeof storedBackups>) {
   const work = retentionWork({
     store,
     repositories,
-    instances,
+    systemOf: (resource) => systemOfCluster(resource, instances),
     clock,
     onDeleted: (key) => deletedOf.push(key),
   });

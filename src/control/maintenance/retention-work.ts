@@ -13,14 +13,15 @@ import type { ClusterRepositories, ClusterRepository } from "../clusters/cluster
 import { rememberedStatus } from "../clusters/cluster-status.ts";
 import type { ResourceStore } from "../resources/resource-store.ts";
 import { keyOf, type Resource, type ResourceKey } from "../resources/resource.ts";
-import { archiveOfCluster, maintenanceIntervalMs } from "./cluster-stores.ts";
+import { knownArchive, maintenanceIntervalMs } from "./cluster-stores.ts";
 import type { IntervalWork } from "./interval-work.ts";
 import { retryMs } from "./windows-work.ts";
 
 export interface RetentionWorkOptions {
   readonly store: ResourceStore;
   readonly repositories: ClusterRepositories;
-  readonly instances: ClusterInstances;
+  /** Of its running primary: whoever is none has no say in what is deleted. Undefined while there is none. */
+  readonly systemOf: (owner: Resource) => SystemIdentifier | undefined;
   readonly clock: Clock;
   /** Called when backups of a cluster were deleted: its windows have to be read again. */
   readonly onDeleted: (cluster: ResourceKey) => void;
@@ -33,7 +34,7 @@ export function retentionWork(options: RetentionWorkOptions): IntervalWork {
     retryMs,
     failure: { reason: "RetentionPolicyFailed", message: "Retention policy failed" },
     intervalMs: (cluster) => {
-      const archive = archiveOfCluster(cluster, options.store);
+      const archive = knownArchive(cluster, options.store);
       const hasPolicy = archive?.stores.some(({ retentionPolicy }) => retentionPolicy !== undefined);
       return hasPolicy === true && archive !== undefined ? maintenanceIntervalMs(archive) : undefined;
     },
@@ -47,7 +48,7 @@ async function applyRetention(
   options: RetentionWorkOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const system = systemOf(cluster, options.instances);
+  const system = options.systemOf(cluster);
   // Nobody can tell yet whether what is in the repositories is this cluster's.
   if (system === undefined) return;
   let failure: unknown;
@@ -65,8 +66,11 @@ async function applyRetention(
   if (failure !== undefined) throw failure;
 }
 
-/** Of the running primary: whoever is none has no say in what is deleted. */
-function systemOf(cluster: Resource, instances: ClusterInstances): SystemIdentifier | undefined {
+/** The system of a Cluster's running primary. */
+export function systemOfCluster(
+  cluster: Resource,
+  instances: ClusterInstances,
+): SystemIdentifier | undefined {
   const { currentPrimary } = rememberedStatus(cluster.status);
   const primary = findPrimary(instances.of(keyOf(cluster)), currentPrimary);
   const postgres = primary?.status?.postgres;

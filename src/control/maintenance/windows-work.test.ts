@@ -6,6 +6,7 @@ import { backupInfoKey } from "../../repository/keys.ts";
 import { backupControl, cluster } from "../backups/testing/backup-control.ts";
 import { backupDraft, clusterDraft, objectStoreDraft } from "../backups/testing/sample-objects.ts";
 import { keyOf, type ResourceKey } from "../resources/resource.ts";
+import { serverDraft } from "../servers/testing/sample-server.ts";
 import { WindowTable } from "./cluster-windows.ts";
 import { clusterRepository, GivenRepositories, storedBackups } from "./testing/stored-backups.ts";
 import { windowsWork } from "./windows-work.ts";
@@ -33,6 +34,7 @@ async function windows(...given: Parameters<typeof storedBackups>) {
     repositories,
     table,
     readOf,
+    work,
     run: async () => work.run(store.require(cluster), signal),
     window: () => table.of(store.require(cluster)),
     /** A Backup that has completed, as its reconciler leaves it. */
@@ -47,6 +49,19 @@ async function windows(...given: Parameters<typeof storedBackups>) {
 }
 
 describe("windows", () => {
+  test("of a Server are its own, and Backups of a Cluster of its name are left alone", async () => {
+    const { store, stored, work, table, completed, names } = await windows();
+    await stored.claim();
+    await stored.put(8);
+    completed("of-the-cluster", "20261103T000000");
+    const server = store.create({ ...serverDraft(), name: "pg" });
+
+    await work.run(server, signal);
+
+    expect(table.of(server)?.[0]?.firstRecoverabilityPoint).toEqual(new Date("2026-11-08T00:00:00Z"));
+    expect(names()).toEqual(["of-the-cluster"]);
+  });
+
   test("are read from each repository's catalogue", async () => {
     const { stored, repositories, run, window, readOf } = await windows();
     const other = await storedBackups("other");

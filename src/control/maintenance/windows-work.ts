@@ -4,13 +4,14 @@ import type { Log } from "../../common/log.ts";
 import { finishedBackups, readCatalogue } from "../../repository/catalogue.ts";
 import { readIdentity } from "../../repository/identity.ts";
 import { valueAt } from "../../manifest/manifest-object.ts";
+import { archivedObjects } from "../archived-objects.ts";
 import { backupsOf } from "../backups/backup-facts.ts";
 import { backupPhases } from "../backups/backup-status.ts";
 import { destinationsOf } from "../backups/start-backup.ts";
 import type { ClusterRepositories, ClusterRepository } from "../clusters/cluster-repositories.ts";
 import type { ResourceStore } from "../resources/resource-store.ts";
 import { formatKey, keyOf, type Resource, type ResourceKey } from "../resources/resource.ts";
-import { archiveOfCluster, maintenanceIntervalMs } from "./cluster-stores.ts";
+import { knownArchive, maintenanceIntervalMs } from "./cluster-stores.ts";
 import type { RepositoryWindow, WindowTable } from "./cluster-windows.ts";
 import { goneBackups } from "./gone-backups.ts";
 import type { IntervalWork } from "./interval-work.ts";
@@ -37,7 +38,7 @@ interface Reading {
   readonly failure: unknown;
 }
 
-/** Reads what each repository of a cluster can restore, and deletes Backups whose data is in none of them any more. */
+/** Reads what each repository of a Cluster or Server can restore, and deletes Backups whose data is in none of them any more. */
 export function windowsWork(options: WindowsWorkOptions): IntervalWork {
   return {
     name: windowsWorkName,
@@ -47,7 +48,7 @@ export function windowsWork(options: WindowsWorkOptions): IntervalWork {
       message: "Could not read what the repositories can restore",
     },
     intervalMs: (cluster) => {
-      const archive = archiveOfCluster(cluster, options.store);
+      const archive = knownArchive(cluster, options.store);
       return archive && maintenanceIntervalMs(archive);
     },
     run: async (cluster, signal) => readWindows(cluster, options, signal),
@@ -60,9 +61,10 @@ async function readWindows(
   signal: AbortSignal,
 ): Promise<void> {
   const { store, table, onRead } = options;
-  table.keep(store.list({ kind: "Cluster" }));
-  const backups = backupsOf(store, keyOf(cluster));
-  const archive = archiveOfCluster(cluster, store);
+  table.keep(archivedObjects(store));
+  // Those of a Server are no objects.
+  const backups = cluster.kind === "Cluster" ? backupsOf(store, keyOf(cluster)) : [];
+  const archive = knownArchive(cluster, store);
   const destinations = archive === undefined ? [] : destinationsOf(archive);
   const readings = await readAll(cluster, options, signal).catch((error: unknown) => {
     if (isNotBegunYet(cluster, backups, error)) return undefined;

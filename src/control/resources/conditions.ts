@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { toTimestamp } from "./timestamp.ts";
 
 /** One aspect of an object's state, as Kubernetes' API conventions have it ("Typical status properties"). */
@@ -14,6 +15,17 @@ export interface Condition {
   /** The generation of the object that the condition was found for. */
   readonly observedGeneration?: number;
 }
+
+/** Conditions as a status holds them, for whoever reads an earlier one. */
+export const conditionsSchema = z.array(
+  z.object({
+    type: z.string(),
+    status: z.enum(["True", "False", "Unknown"]),
+    reason: z.string(),
+    message: z.string(),
+    lastTransitionTime: z.string(),
+  }),
+);
 
 /**
  * The conditions with `next` in the place of the one of its type, or behind them when there is none. The time of the last

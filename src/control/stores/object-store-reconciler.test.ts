@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { backupDraft, clusterDraft, objectStoreDraft } from "../backups/testing/sample-objects.ts";
 import { ManualClock } from "../loop/testing/manual-clock.ts";
 import { WindowTable, type RepositoryWindow } from "../maintenance/cluster-windows.ts";
+import { serverDraft } from "../servers/testing/sample-server.ts";
 import { keyOf, type ResourceDraft, type ResourceKey } from "../resources/resource.ts";
 import { temporaryResources } from "../resources/testing/temporary-resources.ts";
 import { ObjectStoreReconciler } from "./object-store-reconciler.ts";
@@ -85,7 +86,7 @@ describe("an ObjectStore", () => {
   test("says who uses it", async () => {
     const { store, conditions } = await control(objectStoreDraft("/backups"));
     expect((await conditions())[1]).toBe(
-      "InUse False NoCluster: No cluster uses it: nothing is written to it, and no retention applies",
+      "InUse False NoCluster: No cluster or server uses it: nothing is written to it, and no retention applies",
     );
 
     const source = {
@@ -107,6 +108,17 @@ describe("an ObjectStore", () => {
     };
     store.create({ ...clusterDraft({ plugins: [second] }), name: "two" });
     expect((await conditions())[1]).toBe("InUse True Destination: Written to by pg, two");
+  });
+
+  test("is used by a Server, under the name that it has there", async () => {
+    const { store, windows, status, conditions } = await control(objectStoreDraft("/backups"));
+    const server = store.create(serverDraft({ stores: [{ name: "store", serverName: "main-2" }] }));
+    windows.set(server, [window({ serverName: "main-2" })]);
+
+    expect((await conditions())[1]).toBe("InUse True Destination: Written to by main");
+    expect((await status())["serverRecoveryWindow"]).toMatchObject({
+      "main-2": { firstRecoverabilityPoint: "2026-11-03T00:00:00Z" },
+    });
   });
 
   test("shows what can be restored from it, by server name", async () => {

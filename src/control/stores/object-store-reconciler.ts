@@ -1,4 +1,5 @@
 import type { Clock } from "../../common/clock.ts";
+import { archivedObjects, isArchived } from "../archived-objects.ts";
 import { backupPhases, isFinished } from "../backups/backup-status.ts";
 import { viewBackup } from "../backups/backup-view.ts";
 import { describeObjectStore, resolveStore } from "../clusters/store-resolution.ts";
@@ -32,14 +33,17 @@ export class ObjectStoreReconciler implements Reconciler {
     const resource = store.get(key);
     if (resource === undefined || resource.metadata.deletionTimestamp !== undefined) return "never";
     const { namespace, uid, generation } = resource.metadata;
-    const users = usersOf(resource, store.list({ kind: "Cluster", namespace }));
+    const users = usersOf(
+      resource,
+      archivedObjects(store).filter(({ metadata }) => metadata.namespace === namespace),
+    );
     const status = storeStatus({
       before: resource.status,
       generation,
       users,
       problems: problemsOf(store, resource),
-      windows: destinations(users).flatMap(({ cluster }) =>
-        (windows.of(cluster) ?? []).filter(({ objectStore }) => objectStore === key.name),
+      windows: destinations(users).flatMap(({ user }) =>
+        (windows.of(user) ?? []).filter(({ objectStore }) => objectStore === key.name),
       ),
       failures: failuresOf(store, resource),
       now: clock.now(),
@@ -53,7 +57,7 @@ export class ObjectStoreReconciler implements Reconciler {
     const { kind, metadata } = resource;
     const isNews =
       kind === "Secret" ||
-      kind === "Cluster" ||
+      isArchived(kind) ||
       // Only its end says anything of the store.
       (kind === "Backup" && isFinished(viewBackup(resource).status));
     if (!isNews) return [];

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { RepositoryWindow } from "../maintenance/cluster-windows.ts";
-import { withCondition, type Condition } from "../resources/conditions.ts";
+import { conditionsSchema, withCondition, type Condition } from "../resources/conditions.ts";
 import { toTimestamp } from "../resources/timestamp.ts";
 import type { StoreUser } from "./store-users.ts";
 
@@ -14,17 +14,7 @@ export type ServerRecoveryWindow = z.infer<typeof recoveryWindow>;
 
 const schema = z.object({
   serverRecoveryWindow: z.record(z.string(), recoveryWindow).optional(),
-  conditions: z
-    .array(
-      z.object({
-        type: z.string(),
-        status: z.enum(["True", "False", "Unknown"]),
-        reason: z.string(),
-        message: z.string(),
-        lastTransitionTime: z.string(),
-      }),
-    )
-    .optional(),
+  conditions: conditionsSchema.optional(),
 });
 
 export interface StoreFacts {
@@ -104,12 +94,12 @@ function usedCondition({ users }: StoreFacts): NewCondition {
   if (users.length > 0) {
     return { type, status: "True", reason: "Source", message: `Only read from, by ${namesOf(users)}` };
   }
-  const message = "No cluster uses it: nothing is written to it, and no retention applies";
+  const message = "No cluster or server uses it: nothing is written to it, and no retention applies";
   return { type, status: "False", reason: "NoCluster", message };
 }
 
 function namesOf(users: readonly StoreUser[]): string {
-  return [...new Set(users.map(({ cluster }) => cluster.metadata.name))].join(", ");
+  return [...new Set(users.map(({ user }) => user.metadata.name))].join(", ");
 }
 
 function text(time: Date | undefined): string | undefined {

@@ -2,26 +2,39 @@ import { barmanPlugin, storeNames } from "../../manifest/lint/cluster-stores.ts"
 import { isRecord, valueAt } from "../../manifest/manifest-object.ts";
 import type { Resource } from "../resources/resource.ts";
 
-/** A cluster that has to do with an ObjectStore. */
+/** A Cluster or Server that has to do with an ObjectStore. */
 export interface StoreUser {
-  readonly cluster: Resource;
+  readonly user: Resource;
   /** `source`: it is recovered from, and never written to. */
   readonly as: "destination" | "source";
   readonly serverName: string;
 }
 
-/** Who uses an ObjectStore, of the clusters of its namespace; by plugins only, since in-tree stores have none. */
-export function usersOf(objectStore: Resource, clusters: readonly Resource[]): readonly StoreUser[] {
+/** Who uses an ObjectStore, of the Clusters and Servers of its namespace; Clusters by plugins only, since in-tree stores have none. */
+export function usersOf(objectStore: Resource, candidates: readonly Resource[]): readonly StoreUser[] {
   const { name } = objectStore.metadata;
-  return clusters.flatMap((cluster) =>
-    pluginUses(cluster)
-      .filter(({ parameters }) => storeNames(parameters).includes(name))
-      .map(({ as, parameters }): StoreUser => {
-        const { serverName } = parameters;
-        const given = typeof serverName === "string" ? serverName : undefined;
-        return { cluster, as, serverName: given ?? cluster.metadata.name };
-      }),
+  return candidates.flatMap((user) =>
+    user.kind === "Server" ? serverUses(user, name) : clusterUses(user, name),
   );
+}
+
+function serverUses(user: Resource, name: string): readonly StoreUser[] {
+  return listAt(user.content, "stores")
+    .filter((entry) => valueAt(entry, ["name"]) === name)
+    .map((entry): StoreUser => {
+      const given = valueAt(entry, ["serverName"]);
+      return { user, as: "destination", serverName: typeof given === "string" ? given : user.metadata.name };
+    });
+}
+
+function clusterUses(user: Resource, name: string): readonly StoreUser[] {
+  return pluginUses(user)
+    .filter(({ parameters }) => storeNames(parameters).includes(name))
+    .map(({ as, parameters }): StoreUser => {
+      const { serverName } = parameters;
+      const given = typeof serverName === "string" ? serverName : undefined;
+      return { user, as, serverName: given ?? user.metadata.name };
+    });
 }
 
 interface PluginUse {

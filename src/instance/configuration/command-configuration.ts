@@ -1,6 +1,7 @@
 import type { ServerUser } from "../../postgres/server-process.ts";
 import { chooseServerUser } from "../../postgres/unprivileged-user.ts";
 import type { InstanceFolder } from "../instance-folder.ts";
+import type { ArchiveSpec } from "../archive-spec.ts";
 import type { InstanceSpec } from "../instance-spec.ts";
 import { configurationFiles } from "./configuration-files.ts";
 import { makeOwnDirectory, removeFile, writeIfChanged } from "./own-files.ts";
@@ -39,15 +40,28 @@ export function fetchCommand(program: readonly string[], folder: InstanceFolder)
   return [...program, "wal", "fetch", "--config", configurationFiles(folder).recovery];
 }
 
-function archiveConfiguration(folder: InstanceFolder, { archive, binDirectory }: InstanceSpec): unknown {
-  if (archive === undefined) return undefined;
+function archiveConfiguration(
+  { data, spool }: InstanceFolder,
+  { archive, binDirectory }: InstanceSpec,
+): unknown {
+  return archive && pushConfiguration({ dataDirectory: data, spoolDirectory: spool, binDirectory, archive });
+}
+
+/** What `tidemark wal push` has to know to archive in the place of an agent. */
+export function pushConfiguration(given: {
+  readonly dataDirectory: string;
+  readonly spoolDirectory: string;
+  readonly binDirectory: string | undefined;
+  readonly archive: ArchiveSpec;
+}): Readonly<Record<string, unknown>> {
+  const { dataDirectory, spoolDirectory, binDirectory, archive } = given;
   const { server, repositories, walCompression, walConcurrency, policy } = archive;
   return {
     server,
     repositories,
-    postgres: { dataDirectory: folder.data, binDirectory },
+    postgres: { dataDirectory, binDirectory },
     wal: { compression: walCompression, concurrency: walConcurrency, policy },
-    spoolDirectory: folder.spool,
+    spoolDirectory,
   };
 }
 

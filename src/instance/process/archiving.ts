@@ -7,17 +7,25 @@ import { describeError, EngineError } from "../../common/errors.ts";
 import type { Log } from "../../common/log.ts";
 import { closeRepositories, openRepositories } from "../../repository/open-repositories.ts";
 import { parseServerName } from "../../repository/server-name.ts";
-import type { InstanceFolder } from "../instance-folder.ts";
-import type { InstanceArchive, InstanceSpec } from "../instance-spec.ts";
+import type { Repository } from "../../repository/repository.ts";
+import type { ArchiveSpec } from "../archive-spec.ts";
 import type { InstanceFailure } from "../instance-status.ts";
-import { requireFreshArchive } from "./empty-archive.ts";
 import { failureOf } from "./failure.ts";
 import { GrowingPause } from "./growing-pause.ts";
 
+/** What is archived, and where to. */
+export interface ArchivingOrder {
+  readonly dataDirectory: string;
+  /** The agent's. */
+  readonly spoolDirectory: string;
+  readonly archive: ArchiveSpec;
+}
+
 export interface ArchivingOptions {
-  readonly folder: InstanceFolder;
   /** The command line that archives a file without the agent. */
   readonly pushCommand: readonly string[];
+  /** Asked before each beginning; throws when nothing may be written into these repositories. */
+  readonly beforeWriting: (repositories: readonly Repository[], signal: AbortSignal) => Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -36,12 +44,10 @@ const statusTimeoutMs = 1000;
 const statusAgeMs = 1000;
 
 /**
- * The agent beside an instance's server: runs while the specification names an archive, and is started anew when that
- * changes. On a standby it finds nothing to do, because `archive_mode = on` makes no segment ready in recovery.
+ * The agent beside a server: runs while there is an order for it, and is started anew when that changes. On a standby it finds nothing to do, because `archive_mode = on` makes no segment ready in recovery.
  */
 export class Archiving {
   readonly #options: ArchivingOptions;
-  #spec: InstanceSpec;
   #run: Run | undefined;
   /** Changes of settings, one after the other. */
   #changes: Promise<void> = Promise.resolve();
@@ -51,9 +57,8 @@ export class Archiving {
   #servingSinceMs: number | undefined;
   #status: { readonly value: Promise<AgentStatus | undefined>; readonly atMs: number } | undefined;
 
-  constructor(options: ArchivingOptions, spec: InstanceSpec) {
+  constructor(options: ArchivingOptions) {
     this.#options = options;
-    this.#spec = spec;
   }
 
   /** Why nothing is archived, while that is so: a repository that cannot be opened, an archive that is another's. */
@@ -61,18 +66,16 @@ export class Archiving {
     return this.#failure;
   }
 
-  /** Goes on with these settings; the agent with the ones before ends first. Nothing happens when they are the same. */
-  follow(spec: InstanceSpec): void {
-    this.#spec = spec;
-    const { archive } = spec;
-    const key = JSON.stringify(archive ?? null);
+  /** Goes on with this order; the agent with the one before ends first. Nothing happens when it is the same. */
+  follow(order: ArchivingOrder | undefined): void {
+    const key = JSON.stringify(order ?? null);
     this.#changes = this.#changes.then(async () => {
       if (this.#isClosed || this.#run?.key === key) return;
       await this.#end();
-      if (archive === undefined) return;
+      if (order === undefined) return;
       const abort = new AbortController();
       // Never rejects.
-      this.#run = { key, abort, ended: this.#keepRunning(archive, abort.signal) };
+      this.#run = { key, abort, ended: this.#keepRunning(order, abort.signal) };
     });
   }
 
@@ -110,13 +113,13 @@ export class Archiving {
   }
 
   /** What fails is tried again for ever: nobody else would archive. */
-  async #keepRunning(archive: InstanceArchive, signal: AbortSignal): Promise<void> {
+  async #keepRunning(order: ArchivingOrder, signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#options;
     const pause = new GrowingPause();
     while (!signal.aborted) {
       this.#servingSinceMs = undefined;
       try {
-        await this.#serve(archive, signal);
+        await this.#serve(order, signal);
       } catch (error) {
         if (signal.aborted) return;
         const failure = failureOf(error);
@@ -130,21 +133,24 @@ export class Archiving {
     }
   }
 
-  async #serve(archive: InstanceArchive, signal: AbortSignal): Promise<void> {
-    const { folder, pushCommand, clock, log } = this.#options;
+  async #serve(
+    { dataDirectory, spoolDirectory, archive }: ArchivingOrder,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { pushCommand, beforeWriting, clock, log } = this.#options;
     const codec = requireEncoder(archive.walCompression);
     const repositories = await openRepositories({
       settings: archive.repositories,
       server: parseServerName(archive.server),
       log,
-      access: { kind: "write", spoolDirectory: folder.spool },
+      access: { kind: "write", spoolDirectory },
       signal,
     });
     try {
-      await requireFreshArchive(folder, this.#spec, repositories, signal);
+      await beforeWriting(repositories, signal);
       await runAgent({
-        dataDirectory: folder.data,
-        spoolDirectory: folder.spool,
+        dataDirectory,
+        spoolDirectory,
         targets: repositories.map((repository) => ({ repository, codec })),
         policy: archive.policy,
         ...(archive.walConcurrency === undefined ? {} : { concurrency: archive.walConcurrency }),
@@ -165,7 +171,7 @@ export class Archiving {
   }
 }
 
-function requireEncoder(codec: InstanceArchive["walCompression"]): InstanceArchive["walCompression"] {
+function requireEncoder(codec: ArchiveSpec["walCompression"]): ArchiveSpec["walCompression"] {
   if (codecNamed(codec).createEncoder !== undefined) return codec;
   throw new EngineError("config", `WAL cannot be stored with ${codec}: this format can only be read`, {
     hint: "Use zstd, gzip, lz4, snappy, xz or none.",

@@ -21,8 +21,10 @@ export interface BackupOrder {
 
 export interface BackupDeskOptions {
   readonly jobs: BackupJobs;
-  /** The instance's name, for messages. */
+  /** The instance's or server's name, for messages. */
   readonly instance: string;
+  /** What a backup failed of whose process has ended, be it killed or told to. Default: CloudNativePG's words (spec, section 8.4). */
+  readonly interruption?: string;
   readonly take: (order: BackupOrder) => Promise<BackupResult>;
   readonly clock: Clock;
   readonly log: Log;
@@ -53,7 +55,7 @@ export class BackupDesk {
         job: job.id,
         server: instance,
       });
-      await this.#settle(this.#failed(job, interrupted(instance)));
+      await this.#settle(this.#failed(job, this.#interrupted()));
     }
   }
 
@@ -76,7 +78,7 @@ export class BackupDesk {
         },
       );
     }
-    if (this.#isClosed) throw interrupted(instance);
+    if (this.#isClosed) throw this.#interrupted();
     this.#beginning = id;
     try {
       const startedAt = clock.now().toISOString();
@@ -84,7 +86,7 @@ export class BackupDesk {
       const abort = new AbortController();
       // Never rejects.
       this.#current = { id, abort, ended: this.#run(id, name, abort.signal) };
-      if (this.#isClosed) abort.abort(interrupted(instance));
+      if (this.#isClosed) abort.abort(this.#interrupted());
     } finally {
       this.#beginning = undefined;
     }
@@ -106,11 +108,11 @@ export class BackupDesk {
 
   /** The process ends: nothing begins any more, and what runs is given up. */
   async close(): Promise<void> {
-    const { clock, instance } = this.#options;
+    const { clock } = this.#options;
     this.#isClosed = true;
     const late = new AbortController();
     await Promise.race([
-      this.cancel(interrupted(instance)),
+      this.cancel(this.#interrupted()),
       clock.sleep(patienceMs, late.signal).catch(() => undefined),
     ]);
     late.abort();
@@ -148,17 +150,20 @@ export class BackupDesk {
     }
   }
 
+  #interrupted(): EngineError {
+    const {
+      instance,
+      interruption = `instance manager was restarted during backup on instance ${instance}`,
+    } = this.#options;
+    return new EngineError("aborted", interruption, {
+      hint: "Take another backup; it removes what this one has left.",
+    });
+  }
+
   #failed(job: BackupJob, error: unknown): BackupJob {
     const { clock } = this.#options;
     return { ...job, state: "failed", stoppedAt: clock.now().toISOString(), error: failureOf(error) };
   }
-}
-
-/** CloudNativePG's words (spec, section 8.4), whether the process was killed or told to end. */
-function interrupted(instance: string): EngineError {
-  return new EngineError("aborted", `instance manager was restarted during backup on instance ${instance}`, {
-    hint: "Take another backup; it removes what this one has left.",
-  });
 }
 
 function lostJob(id: string): never {

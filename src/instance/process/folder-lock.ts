@@ -1,8 +1,7 @@
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { EngineError, fileError } from "../../common/errors.ts";
-import type { InstanceFolder } from "../instance-folder.ts";
-import { readProcessState } from "./process-file.ts";
+import { readProcessState, type ServedFolder } from "./process-file.ts";
 
 /** SQLITE_BUSY. */
 const busy = 5;
@@ -12,11 +11,12 @@ const dyingMs = 1000;
 /**
  * Makes this process the only one that serves the folder, until it lets go or dies: two that bootstrap into one folder would
  * destroy each other's work. Node cannot take a lock of the kernel's, which ends with its process however that ends; SQLite
- * can, so an empty database, `instance.lock`, is held by a transaction that nobody else may begin.
+ * can, so an empty database, `instance.lock`, is held by a transaction that nobody else may begin. `what` it serves is for the
+ * message.
  *
  * @throws EngineError `locked`, with the other's process number; `file-io`.
  */
-export async function lockFolder(folder: InstanceFolder): Promise<Disposable> {
+export async function lockFolder(folder: ServedFolder, what = "instance"): Promise<Disposable> {
   const path = join(folder.root, "instance.lock");
   let database: DatabaseSync | undefined;
   try {
@@ -28,9 +28,9 @@ export async function lockFolder(folder: InstanceFolder): Promise<Disposable> {
     const pid = await readProcessState(folder).then((state) => state?.pid);
     throw new EngineError(
       "locked",
-      `another process${pid === undefined ? "" : ` (${pid})`} serves the instance in "${folder.root}"`,
+      `another process${pid === undefined ? "" : ` (${pid})`} serves the ${what} in "${folder.root}"`,
       {
-        hint: "One is enough; it answers: tidemark instance status.",
+        hint: "One is enough: leave it, or end it first.",
         ...(pid === undefined ? {} : { details: { pid } }),
       },
     );

@@ -1,22 +1,25 @@
 import type { BackupResult } from "../../backup/create-backup.ts";
 import type { Clock } from "../../common/clock.ts";
-import { describeError, EngineError } from "../../common/errors.ts";
+import { EngineError } from "../../common/errors.ts";
 import type { Log } from "../../common/log.ts";
 import { limitLogs } from "../../common/limited-logs.ts";
-import { listenForRequests } from "../../common/request-socket.ts";
 import { readBootstrapReport } from "../bootstrap/bootstrap-report.ts";
 import { pushCommand } from "../configuration/command-configuration.ts";
 import { parseLsn } from "../../postgres/lsn.ts";
 import { instanceFolder, type InstanceFolder } from "../instance-folder.ts";
+import type { InstanceSpec } from "../instance-spec.ts";
 import type { InstanceRequest, InstanceStatus, StandbyTrouble } from "../instance-status.ts";
 import { RescueDesk } from "../rescue/rescue-desk.ts";
-import { Archiving } from "./archiving.ts";
+import { Archiving, type ArchivingOrder } from "./archiving.ts";
 import { BackupDesk, type BackupOrder } from "./backup-desk.ts";
 import { BackupJobs } from "./backup-jobs.ts";
+import { requireFreshArchive } from "./empty-archive.ts";
 import { PrimarySlot } from "./follow-primary.ts";
 import { lockFolder } from "./folder-lock.ts";
+import { following } from "./following.ts";
 import { parseInstanceRequest } from "./instance-request.ts";
-import { instanceSocket, removeProcessState, writeProcessState } from "./process-file.ts";
+import { listenInFolder } from "./listen-in-folder.ts";
+import { removeProcessState } from "./process-file.ts";
 import { ServerActions } from "./server-actions.ts";
 import { readInstanceSpec } from "./spec-file.ts";
 import { StandbyLog } from "./standby-log.ts";
@@ -33,9 +36,6 @@ export interface RunInstanceOptions {
   /** Ends archiving and backups, and leaves PostgreSQL running: the next process takes it up. `stop` ends both. */
   readonly signal: AbortSignal;
 }
-
-/** How long the last answers may take to be sent. */
-const lastAnswersMs = 1000;
 
 /**
  * The process of one PostgreSQL instance: brings it to what `instance.json` says and keeps it there, archives its WAL, takes its
@@ -57,7 +57,13 @@ export async function runInstance(options: RunInstanceOptions): Promise<void> {
   const jobs = await BackupJobs.open(folder.backups, log);
   const desk = new BackupDesk({ jobs, instance: spec.name, take: takeOne, clock, log });
   await desk.recover();
-  const archiving = new Archiving({ folder, pushCommand: pushCommand(program, folder), clock, log }, spec);
+  let followed = spec;
+  const archiving = new Archiving({
+    pushCommand: pushCommand(program, folder),
+    beforeWriting: async (repositories, stop) => requireFreshArchive(folder, followed, repositories, stop),
+    clock,
+    log,
+  });
   const slot = new PrimarySlot({ clock, log });
   const standbyLog = await StandbyLog.open(folder.serverLog);
   const supervisor = new Supervisor({
@@ -65,7 +71,8 @@ export async function runInstance(options: RunInstanceOptions): Promise<void> {
     recovery: (await readBootstrapReport(folder))?.recovery,
     actions: new ServerActions({ folder, program, clock, log }),
     onMade: (current) => {
-      archiving.follow(current);
+      followed = current;
+      archiving.follow(archivingOrder(folder, current));
       slot.follow(current);
     },
     beforeStop: async (reason) => desk.cancel(reason),
@@ -108,7 +115,18 @@ export async function runInstance(options: RunInstanceOptions): Promise<void> {
     if (server === undefined) {
       throw new EngineError("postgres-failed", `instance "${spec.name}" does not accept connections`);
     }
-    return takeBackup({ ...order, folder, spec: supervisor.spec, server: server.connection, clock, log });
+    const { archive, role, name } = supervisor.spec;
+    if (archive === undefined) throw archivesNowhere(name);
+    const { user, database } = server.connection;
+    return takeBackup({
+      ...order,
+      archive,
+      spoolDirectory: folder.spool,
+      server: server.connection,
+      primary: role.kind === "standby" ? { host: role.host, port: role.port, user, database } : undefined,
+      clock,
+      log,
+    });
   }
 
   async function status(): Promise<InstanceStatus> {
@@ -126,7 +144,10 @@ export async function runInstance(options: RunInstanceOptions): Promise<void> {
     };
   }
 
-  const configure = configuring(folder, supervisor);
+  const configure = following(
+    async () => readInstanceSpec(folder),
+    (changed) => supervisor.configure(changed),
+  );
   async function answer(request: InstanceRequest): Promise<unknown> {
     switch (request.op) {
       case "status":
@@ -151,23 +172,11 @@ export async function runInstance(options: RunInstanceOptions): Promise<void> {
     }
   }
 
-  // Whoever has an answer finds the process by its file as well, to end it for instance.
-  const announced = Promise.withResolvers<void>();
-  await using socket = await listenForRequests({
-    path: instanceSocket(folder),
-    answer: async (request) => {
-      await announced.promise;
-      return answer(parseInstanceRequest(request));
-    },
-    graceMs: lastAnswersMs,
+  await using _socket = await listenInFolder(folder, {
+    startedAt,
+    answer: async (request) => answer(parseInstanceRequest(request)),
+    log,
   });
-  await writeProcessState(folder, { pid: process.pid, socket: socket.path, startedAt }).catch(
-    (error: unknown) => {
-      // A full disk must not keep the agent from archiving, which is what empties it.
-      log.warn("could not write how to reach this process", { error: describeError(error) });
-    },
-  );
-  announced.resolve();
   log.info("serving", { path: folder.root, version: spec.version });
   const leave = () => {
     supervisor.leave();
@@ -190,14 +199,17 @@ export async function runInstance(options: RunInstanceOptions): Promise<void> {
   log.info("ended");
 }
 
-/** Reads `instance.json` again and follows it, one request after the other, so that the newest wins. */
-function configuring(folder: InstanceFolder, supervisor: Supervisor): () => Promise<{ version: number }> {
-  let reading: Promise<unknown> = Promise.resolve();
-  return async () => {
-    const turn = reading.then(async () => readInstanceSpec(folder));
-    reading = turn.catch(() => undefined);
-    const spec = await turn;
-    supervisor.configure(spec);
-    return { version: spec.version };
-  };
+function archivingOrder(
+  { data, spool }: InstanceFolder,
+  { archive }: InstanceSpec,
+): ArchivingOrder | undefined {
+  return archive && { dataDirectory: data, spoolDirectory: spool, archive };
+}
+
+function archivesNowhere(name: string): EngineError {
+  return new EngineError(
+    "postgres-settings",
+    `instance "${name}" archives nowhere, so there is no place for a backup`,
+    { hint: "Give its cluster a store." },
+  );
 }

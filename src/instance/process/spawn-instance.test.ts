@@ -2,7 +2,8 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { temporaryFolder } from "../../archive/testing/archive-bench.ts";
-import { instanceEnvironment, spawnInstance } from "./spawn-instance.ts";
+import { spawnInstance } from "./spawn-instance.ts";
+import { residentEnvironment } from "./spawn-resident.ts";
 
 test("a process that ends instead of answering is reported with its status and its last words", async () => {
   const folder = await temporaryFolder();
@@ -32,6 +33,6 @@ test("of our environment it gets what it needs, and none of the secrets that oth
   const given = { PATH: "/bin", HOME: "/root", AWS_ACCESS_KEY_ID: "a", HTTPS_PROXY: "p", LC_ALL: "C" };
 
   expect(
-    instanceEnvironment({ ...given, PGPASSWORD: "x", BW_SESSION: "x", SECRET_DB: "x", TIDEMARK_TOKEN: "x" }),
+    residentEnvironment({ ...given, PGPASSWORD: "x", BW_SESSION: "x", SECRET_DB: "x", TIDEMARK_TOKEN: "x" }),
   ).toEqual(given);
 });

@@ -6,23 +6,31 @@ import { instanceSpecSchema, type InstanceSpec } from "../instance-spec.ts";
 
 /** Reads `instance.json`. Throws `config`, with every problem and its place, when it is missing or damaged. */
 export async function readInstanceSpec(folder: InstanceFolder): Promise<InstanceSpec> {
-  const path = folder.spec;
-  const text = await readFile(path, "utf8").catch((cause: unknown) => {
-    if (systemErrorCode(cause) !== "ENOENT") throw damaged(path, describeError(cause), cause);
-    throw new EngineError(
-      "config",
-      `"${folder.root}" is not the folder of an instance: it has no "instance.json"`,
-      {
-        cause,
-        hint: "Name the folder of an instance; the control plane makes them.",
-      },
-    );
+  return readSpecFile(folder.spec, instanceSpecSchema, {
+    missing: `"${folder.root}" is not the folder of an instance: it has no "instance.json"`,
+    hint: "Name the folder of an instance; the control plane makes them.",
   });
-  return parseInstanceSpec(text, path);
 }
 
 /** The same from its text; `path` is for messages. */
 export function parseInstanceSpec(text: string, path: string): InstanceSpec {
+  return parseSpec(text, path, instanceSpecSchema);
+}
+
+/** Reads the specification of a process. Throws `config`: `absent` when there is none, else with every problem and its place. */
+export async function readSpecFile<Spec>(
+  path: string,
+  schema: z.ZodType<Spec>,
+  absent: { readonly missing: string; readonly hint: string },
+): Promise<Spec> {
+  const text = await readFile(path, "utf8").catch((cause: unknown) => {
+    if (systemErrorCode(cause) !== "ENOENT") throw damaged(path, describeError(cause), cause);
+    throw new EngineError("config", absent.missing, { cause, hint: absent.hint });
+  });
+  return parseSpec(text, path, schema);
+}
+
+function parseSpec<Spec>(text: string, path: string, schema: z.ZodType<Spec>): Spec {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -30,7 +38,7 @@ export function parseInstanceSpec(text: string, path: string): InstanceSpec {
     // The parser's own words quote the text around the mistake.
     throw damaged(path, "it is not JSON", cause);
   }
-  const result = instanceSpecSchema.safeParse(value);
+  const result = schema.safeParse(value);
   if (result.success) return result.data;
   throw damaged(path, result.error.issues.map(describeIssue).join("; "));
 }
@@ -42,6 +50,6 @@ function describeIssue({ path, message }: z.core.$ZodIssue): string {
 function damaged(path: string, reason: string, cause?: unknown): EngineError {
   return new EngineError("config", `could not read "${path}": ${reason}`, {
     ...(cause === undefined ? {} : { cause }),
-    hint: "The control plane writes this file; one that is damaged is replaced when its cluster is applied again.",
+    hint: "The control plane writes this file; one that is damaged is replaced when its object is applied again.",
   });
 }

@@ -8,7 +8,7 @@ import { closeRepositories, openRepositories } from "../../repository/open-repos
 import { parseServerName } from "../../repository/server-name.ts";
 import { rescuedFolder } from "../configuration/standby-restore.ts";
 import type { InstanceFolder } from "../instance-folder.ts";
-import type { InstanceArchive } from "../instance-spec.ts";
+import type { ArchiveSpec } from "../archive-spec.ts";
 
 /**
  * Archives WAL files that were rescued, in all repositories: the server that takes over marks what it got from others as archived,
@@ -17,7 +17,7 @@ import type { InstanceArchive } from "../instance-spec.ts";
  */
 export async function archiveRescued(options: {
   readonly folder: InstanceFolder;
-  readonly archive: InstanceArchive;
+  readonly archive: ArchiveSpec;
   readonly names: readonly string[];
   readonly onArchived: (name: string) => void;
   readonly log: Log;
