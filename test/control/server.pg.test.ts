@@ -92,9 +92,12 @@ test("a PostgreSQL that is there already archives, is backed up at its times, an
   await plane.ok(["delete", "server", "main", "--yes"]);
   const ended = again?.agent?.pid ?? 0;
   await until(async () => ((await isAlive(ended)) ? "the agent lives" : undefined));
+  await until(async () => {
+    const left = await readdir(join(plane.state, "servers", "default"));
+    return left.length === 0 ? undefined : `${left.join()} is left`;
+  });
   expect(await readContents(pg.sql)).toEqual(contents);
   expect(await readdir(join(store, "main", "base"))).toHaveLength(2);
-  expect(await readdir(join(plane.state, "servers", "default"))).toEqual([]);
 });
 
 const like = (pattern: RegExp): string => expect.stringMatching(pattern) as string;

@@ -9,7 +9,7 @@ import { attachedFolder } from "../../instance/attached/attached-folder.ts";
 import { readAttachedSpec, type AttachedSpec } from "../../instance/attached/attached-spec.ts";
 import type { AttachedRequest, AttachedStatus } from "../../instance/attached/attached-status.ts";
 import { GrowingPause } from "../../instance/process/growing-pause.ts";
-import { sendSignal } from "../../postgres/server-process-tree.ts";
+import { isAlive, sendSignal } from "../../postgres/server-process-tree.ts";
 import { livingProcess } from "../clusters/instance-processes.ts";
 import { archivingDigest } from "../archiving-digest.ts";
 import { namesIn } from "../names-in.ts";
@@ -175,23 +175,8 @@ export class LocalServers {
     const known = this.#find(server);
     if (known === undefined) return;
     await known.starting;
-    if ((await this.#pidOf(known)) !== undefined) {
-      await askAttached(known.folder, { op: "stop" }, { timeoutMs: askTimeoutMs }).catch(() => undefined);
-    }
-    const { clock } = this.#options;
-    const beganMs = clock.monotonicMs();
-    for (;;) {
-      const pid = await this.#pidOf(known);
-      if (pid === undefined) break;
-      const waitedMs = clock.monotonicMs() - beganMs;
-      if (waitedMs > 2 * endLimitMs) {
-        throw new EngineError("locked", `process ${pid} of "${known.folder}" does not end`, {
-          hint: "A process that waits for a broken disk cannot be killed; look at the system's log.",
-        });
-      }
-      if (waitedMs > endLimitMs) sendSignal(pid, "SIGKILL");
-      await clock.sleep(50);
-    }
+    const pid = await this.#pidOf(known);
+    if (pid !== undefined) await this.#end(known, pid);
     known.status = undefined;
     known.startedMs = undefined;
   }
@@ -202,6 +187,22 @@ export class LocalServers {
     const folder = serverFolder(this.#options.stateDirectory, server);
     await rm(folder, { recursive: true, force: true });
     this.#known.delete(keyId(server));
+  }
+
+  async #end({ folder }: Known, pid: number): Promise<void> {
+    const { clock } = this.#options;
+    const beganMs = clock.monotonicMs();
+    await askAttached(folder, { op: "stop" }, { timeoutMs: askTimeoutMs }).catch(() => undefined);
+    while (await isAlive(pid)) {
+      const waitedMs = clock.monotonicMs() - beganMs;
+      if (waitedMs > 2 * endLimitMs) {
+        throw new EngineError("locked", `process ${pid} of "${folder}" does not end`, {
+          hint: "A process that waits for a broken disk cannot be killed; look at the system's log.",
+        });
+      }
+      if (waitedMs > endLimitMs) sendSignal(pid, "SIGKILL");
+      await clock.sleep(50);
+    }
   }
 
   #find(server: ResourceKey): Known | undefined {

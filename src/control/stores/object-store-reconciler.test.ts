@@ -110,6 +110,18 @@ describe("an ObjectStore", () => {
     expect((await conditions())[1]).toBe("InUse True Destination: Written to by pg, two");
   });
 
+  test("remembers when a backup of a Server into it failed last, but for one that never began", async () => {
+    const { store, status } = await control(objectStoreDraft("/backups"));
+    const server = store.create(serverDraft());
+    const failed = { name: "a", createdAt: "x", phase: "failed", stoppedAt: "2026-11-21T02:00:00Z" };
+    const began = { ...failed, name: "b", startedAt: "x", stoppedAt: "2026-11-21T01:00:00Z" };
+    store.setStatus(keyOf(server), { backups: [failed, began] }, {});
+
+    expect((await status())["serverRecoveryWindow"]).toEqual({
+      main: { lastFailedBackupTime: "2026-11-21T01:00:00Z" },
+    });
+  });
+
   test("is used by a Server, under the name that it has there", async () => {
     const { store, windows, status, conditions } = await control(objectStoreDraft("/backups"));
     const server = store.create(serverDraft({ stores: [{ name: "store", serverName: "main-2" }] }));

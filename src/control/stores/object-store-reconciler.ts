@@ -7,6 +7,7 @@ import type { Again, Reconciler } from "../loop/reconciler.ts";
 import type { ClusterWindows } from "../maintenance/cluster-windows.ts";
 import type { ResourceChange, ResourceStore } from "../resources/resource-store.ts";
 import { keyOf, type Resource, type ResourceKey } from "../resources/resource.ts";
+import { readServerStatus } from "../servers/server-status.ts";
 import { storeStatus } from "./store-status.ts";
 import { usersOf, type StoreUser } from "./store-users.ts";
 
@@ -45,7 +46,7 @@ export class ObjectStoreReconciler implements Reconciler {
       windows: destinations(users).flatMap(({ user }) =>
         (windows.of(user) ?? []).filter(({ objectStore }) => objectStore === key.name),
       ),
-      failures: failuresOf(store, resource),
+      failures: failuresOf(store, resource, users),
       now: clock.now(),
     });
     store.setStatus(key, status, { ifUid: uid });
@@ -77,15 +78,28 @@ function problemsOf(store: ResourceStore, { metadata: { name, namespace } }: Res
 }
 
 /** Only backups that were begun: one that was refused before has not failed at a store. */
-function failuresOf(store: ResourceStore, { metadata }: Resource): ReadonlyMap<string, string> {
+function failuresOf(
+  store: ResourceStore,
+  { metadata }: Resource,
+  users: readonly StoreUser[],
+): ReadonlyMap<string, string> {
   const failures = new Map<string, string>();
+  const note = (serverName: string, stoppedAt: string): void => {
+    const known = failures.get(serverName);
+    if (known === undefined || known < stoppedAt) failures.set(serverName, stoppedAt);
+  };
   for (const resource of store.list({ kind: "Backup", namespace: metadata.namespace })) {
     const { phase, stoppedAt, destinations: places = [] } = viewBackup(resource).status;
     if (phase !== backupPhases.failed || stoppedAt === undefined) continue;
     for (const { objectStore, serverName } of places) {
-      const known = failures.get(serverName);
-      if (objectStore !== metadata.name || (known !== undefined && known >= stoppedAt)) continue;
-      failures.set(serverName, stoppedAt);
+      if (objectStore === metadata.name) note(serverName, stoppedAt);
+    }
+  }
+  for (const { user, serverName } of users) {
+    if (user.kind !== "Server") continue;
+    for (const { phase, startedAt, stoppedAt } of readServerStatus(user.status).backups) {
+      if (phase !== backupPhases.failed || startedAt === undefined || stoppedAt === undefined) continue;
+      note(serverName, stoppedAt);
     }
   }
   return failures;

@@ -1,5 +1,6 @@
 import type { BackupResult } from "../../backup/create-backup.ts";
 import type { Clock } from "../../common/clock.ts";
+import { limitLogs } from "../../common/limited-logs.ts";
 import type { Log } from "../../common/log.ts";
 import { pushConfiguration } from "../configuration/command-configuration.ts";
 import { writeIfChanged } from "../configuration/own-files.ts";
@@ -118,12 +119,15 @@ export async function runAttached(options: RunAttachedOptions): Promise<void> {
     answer: async (request) => answer(parseAttachedRequest(request)),
     log,
   });
+  const over = new AbortController();
+  const limiting = limitLogs([folder.processLog], { clock, log, signal: over.signal });
   try {
     await follow(spec);
     log.info("serving", { path: folder.root, version: spec.version });
     await aborted(AbortSignal.any([signal, told.signal]));
   } finally {
-    await Promise.all([desk.close(), archiving.close(), watch.close()]);
+    over.abort();
+    await Promise.all([desk.close(), archiving.close(), watch.close(), limiting]);
     await removeProcessState(folder);
   }
   log.info("ended");
