@@ -104,7 +104,7 @@ test("commands, flags and arguments that do not exist or are missing are named, 
       up [options]                             run clusters, schedules and backups as manifests say, on this machine
       down [options]                           end the control plane and stop what it runs; all data are kept
       status [options] [cluster]               am I safe: what can be restored, whether WAL is archived, what is wrong
-      backup [options] <cluster>               take a base backup of a cluster now, and wait for it
+      backup [options] <cluster>               take a base backup of a cluster or server now, and wait for it
       restore [options] <cluster|directory>    a cluster's data at a moment, as a new cluster (--to, --as); or a repository's into a directory, without a control plane
       promote [options] <cluster> [instance]   make a standby the primary, in a planned switchover
       psql [options] <cluster> [arguments...]  psql on a cluster's primary, as superuser
@@ -115,6 +115,7 @@ test("commands, flags and arguments that do not exist or are missing are named, 
       delete [options] [kind...]               delete objects, and what only they own; says first what goes, and asks
       events [options]                         what happened to objects, the latest last
       instance                                 one PostgreSQL instance, as the control plane runs it: server, archiving, base backups
+      server                                   what the control plane runs beside a PostgreSQL that somebody else starts
       completion <shell>                       print a script with which a shell completes commands and flags
       help [command]                           display help for command
     tidemark: no command is given

@@ -115,7 +115,9 @@ export const instanceStatusSchema = z.object({
           lagBytes: z.number(),
         }),
       ),
+      /** Of all databases, and of `pg_wal`; absent until they have been measured. */
       dataBytes: z.number().optional(),
+      walBytes: z.number().optional(),
     })
     .optional(),
   /** Of a standby that does not stream, since it last did. */

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
@@ -30,7 +30,8 @@ kind: Cluster
 metadata:
   name: pg
 spec:
-  instances: 1
+  instances: 2
+  failoverDelay: 1
   imageName: ghcr.io/cloudnative-pg/postgresql:17
   storage:
     size: 1Gi
@@ -73,15 +74,11 @@ test(
     const store = await plane.folder.make("store");
     let control = await plane.up(["-f", await plane.manifests("chaos", manifests(store, true))]);
     await plane.healthy("pg");
-    const folder = join(plane.state, "clusters/default/pg/instances/pg-1");
-    const { port } = JSON.parse(await readFile(join(folder, "instance.json"), "utf8")) as {
-      readonly port: number;
-    };
-    const load = await startLoad(folder, port);
+    const load = await startLoad(plane);
     await plane.ok(["apply", "-f", await plane.manifests("chaos", manifests(store, false))]);
 
-    const killed = { control: 0, instance: 0, postgres: 0 };
-    const victims = inRandomOrder(["control", "instance", "postgres"] as const, random);
+    const killed = { control: 0, instance: 0, postgres: 0, standby: 0, primary: 0 };
+    const victims = inRandomOrder(["control", "instance", "postgres", "standby", "primary"] as const, random);
     const endAt = performance.now() + chaosMs;
     while (performance.now() < endAt) {
       await sleep(1000 + random() * 3000);
@@ -91,7 +88,7 @@ test(
         await sleep(random() * 2000);
         control = await plane.up();
         killed.control++;
-      } else if (await killIn(folder, victim)) {
+      } else if (await killIn(plane, victim)) {
         killed[victim]++;
       }
     }
@@ -125,19 +122,17 @@ interface Load {
   stop(): Promise<readonly number[]>;
 }
 
-/** One row after the other, each in a transaction of its own, over whatever connection can be had. */
-async function startLoad(folder: string, port: number): Promise<Load> {
+/** One row after the other, each in a transaction of its own, on whoever is the primary and can be reached. */
+async function startLoad(plane: ControlPlaneUnderTest): Promise<Load> {
   const end = new AbortController();
   const acknowledged: number[] = [];
-  const open = async (): Promise<SqlConnection> =>
-    connect({ host: join(folder, "run"), port, user: "postgres", database: "postgres", timeoutMs: 2000 });
-  const first = await open();
+  const first = await plane.connect("pg");
   await first.query("CREATE TABLE t (id int PRIMARY KEY, filler text)");
   const run = async (): Promise<void> => {
     let connection: SqlConnection | undefined = first;
     for (let id = 1; !end.signal.aborted; id++) {
       try {
-        connection ??= await open();
+        connection ??= await plane.connect("pg");
         await connection.query(
           "INSERT INTO t SELECT $1, string_agg(md5(random()::text), '') FROM generate_series(1, 40)",
           [id],
@@ -161,11 +156,35 @@ async function startLoad(folder: string, port: number): Promise<Load> {
   };
 }
 
-/** False when there was nothing to kill. */
-async function killIn(folder: string, victim: "instance" | "postgres"): Promise<boolean> {
-  return victim === "instance"
-    ? killFrom(join(folder, "process.json"), (text) => (JSON.parse(text) as { pid: number }).pid)
-    : killFrom(join(folder, "data/postmaster.pid"), (text) => Number(text.split("\n")[0]));
+interface ClusterObject {
+  readonly status?: {
+    readonly phase?: string;
+    readonly currentPrimary?: string;
+    readonly instanceNames?: readonly string[];
+  };
+}
+
+/** Kills -9 what is meant; `primary`: so that it can never be started again. False when there was nothing to kill. */
+async function killIn(
+  plane: ControlPlaneUnderTest,
+  victim: "instance" | "postgres" | "standby" | "primary",
+): Promise<boolean> {
+  const { status } = (await plane.get<ClusterObject>("cluster", "pg").catch(() => undefined)) ?? {};
+  const { currentPrimary = "pg-1", instanceNames = [], phase } = status ?? {};
+  const standby = instanceNames.find((name) => name !== currentPrimary);
+  const target = victim === "standby" ? standby : currentPrimary;
+  if (target === undefined) return false;
+  const folder = join(plane.state, "clusters/default/pg/instances", target);
+  if (victim === "instance") {
+    return killFrom(join(folder, "process.json"), (text) => (JSON.parse(text) as { pid: number }).pid);
+  }
+  if (victim === "primary") {
+    // Nobody can take over from the last one.
+    if (phase !== "Cluster in healthy state") return false;
+    const control = join(folder, "data/global/pg_control");
+    await rename(control, `${control}.lost`);
+  }
+  return killFrom(join(folder, "data/postmaster.pid"), (text) => Number(text.split("\n")[0]));
 }
 
 async function killFrom(path: string, pidOf: (text: string) => number): Promise<boolean> {

@@ -57,8 +57,9 @@ function statusText(status: InstanceStatus): string {
 
 function serverFacts({ postgres }: InstanceStatus): Facts {
   if (postgres === undefined) return [];
-  const { version, role, systemIdentifier, timeline, lsn, dataBytes } = postgres;
-  const size = dataBytes === undefined ? "" : `, ${formatBytes(dataBytes)}`;
+  const { version, role, systemIdentifier, timeline, lsn, dataBytes, walBytes = 0 } = postgres;
+  const size =
+    dataBytes === undefined ? "" : `, ${formatBytes(dataBytes)} and ${formatBytes(walBytes)} of WAL`;
   const facts: Facts = [
     ["PostgreSQL", `${version}, process ${postgres.pid}, since ${timeText(postgres.startedAt)}${size}`],
     [role, `system ${systemIdentifier}, timeline ${timeline}, at ${lsn}`],

@@ -10,6 +10,9 @@ function problemsOf({ status }: ClusterObject): readonly string[] {
   return [
     ...(isReady ? (reason === undefined ? [] : [reason]) : [`it is not ready: ${reason ?? status.phase}`]),
     ...archiveProblems(status),
+    ...status.conditions.flatMap(({ type, status: is, message }) =>
+      type === "StorageWithinSize" && is === "False" ? [message] : [],
+    ),
   ];
 }
 

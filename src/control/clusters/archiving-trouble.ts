@@ -1,11 +1,12 @@
 import type { InstanceStatus } from "../../instance/instance-status.ts";
+import { describeFailure } from "./describe-failure.ts";
 
 /** Why the WAL of a primary does not reach its archive, as its process says; undefined while nothing speaks against it. */
 export function archivingTrouble({
   archiving,
   archivingError,
 }: Pick<InstanceStatus, "archiving" | "archivingError">): string | undefined {
-  if (archivingError !== undefined) return archivingError.message;
+  if (archivingError !== undefined) return describeFailure(archivingError);
   if (archiving === undefined) return undefined;
   const { lastArchived, lastFailure, refused, repositories } = archiving;
   const failing = repositories.find(({ state }) => state === "failing");

@@ -30,6 +30,7 @@ import type { LocalInstances } from "./local-instances.ts";
 import { openableArchive, type OpenableArchive } from "./openable-archive.ts";
 import type { Resolution } from "./store-resolution.ts";
 import { forgetGoneStandbys } from "./standby-slots.ts";
+import { storageCondition, storageEvent } from "./storage-report.ts";
 import { ensureTablespaces } from "./tablespaces.ts";
 
 export interface ClusterReconcilerOptions {
@@ -96,7 +97,11 @@ export class ClusterReconciler implements Reconciler {
       applicationSecret,
       now: this.#options.clock.now(),
     });
-    return this.#note(resource, status) ? { afterMs: decision.afterMs } : { afterMs: 0 };
+    if (!this.#note(resource, status)) return { afterMs: 0 };
+    const primary = instances.find(({ name }) => name === decision.currentPrimary);
+    const storage = storageEvent(remembered.conditions, storageCondition(view, primary));
+    if (storage !== undefined) store.recordEvent({ about: resource, ...storage });
+    return { afterMs: decision.afterMs };
   }
 
   /** False when somebody has changed the Cluster meanwhile, or asked for another primary: that has to be looked at first. */

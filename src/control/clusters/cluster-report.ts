@@ -1,5 +1,5 @@
 import type { InstanceStatus } from "../../instance/instance-status.ts";
-import { withCondition, type Condition } from "../resources/conditions.ts";
+import { condition, withCondition, type Condition } from "../resources/conditions.ts";
 import { archivingTrouble } from "./archiving-trouble.ts";
 import type { AsideEntry } from "./aside-folders.ts";
 import { isRunning, type ClusterDecision, type InstanceFacts } from "./cluster-facts.ts";
@@ -8,9 +8,7 @@ import { conditionOf, isReady, streams } from "./standby-condition.ts";
 import { describeFailure } from "./describe-failure.ts";
 import type { RememberedStatus } from "./cluster-status.ts";
 import type { ClusterView } from "./cluster-view.ts";
-import { quantityBytes } from "./server-parameters.ts";
-
-const storageWarningPercent = 90;
+import { storageCondition, storageOf } from "./storage-report.ts";
 
 /** What is said of a cluster's backups: from its Backups and from what its repositories hold. */
 export interface BackupReport {
@@ -186,55 +184,6 @@ function systemIdCondition(
     "Mismatch",
     `Multiple differing system IDs reported by instances: ${[...found].join(", ")}`,
   );
-}
-
-/** Nothing keeps a data directory on one machine from growing past what its manifest says: that it does is said. */
-function storageCondition(
-  { spec }: ClusterView,
-  primary: InstanceFacts | undefined,
-): Omit<Condition, "lastTransitionTime"> | undefined {
-  const usedBytes = primary?.status?.postgres?.dataBytes;
-  const size = storageSize(spec);
-  if (usedBytes === undefined || size === undefined) return undefined;
-  const percent = Math.round((100 * usedBytes) / quantityBytes(size));
-  if (percent < storageWarningPercent) {
-    return condition(
-      "StorageWithinSize",
-      "True",
-      "StorageWithinSize",
-      `The databases use less than ${storageWarningPercent} % of ${size}`,
-    );
-  }
-  const message = `The databases use ${percent} % of ${size}`;
-  return condition(
-    "StorageWithinSize",
-    "False",
-    percent < 100 ? "StorageNearlyFull" : "StorageExceeded",
-    message,
-  );
-}
-
-function storageSize(spec: ClusterView["spec"]): string | number | undefined {
-  return spec.storage?.size ?? spec.storage?.pvcTemplate?.resources?.requests?.storage;
-}
-
-function storageOf(
-  { spec }: ClusterView,
-  primary: InstanceFacts | undefined,
-): Record<string, unknown> | undefined {
-  const usedBytes = primary?.status?.postgres?.dataBytes;
-  if (usedBytes === undefined) return undefined;
-  const size = storageSize(spec);
-  return { usedBytes, ...(size === undefined ? {} : { size }) };
-}
-
-function condition(
-  type: string,
-  status: Condition["status"],
-  reason: string,
-  message: string,
-): Omit<Condition, "lastTransitionTime"> {
-  return { type, status, reason, message };
 }
 
 function optional<Value>(name: string, value: Value | undefined): Record<string, Value> {

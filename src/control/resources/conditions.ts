@@ -27,6 +27,16 @@ export const conditionsSchema = z.array(
   }),
 );
 
+/** One that `withCondition` gives its time. */
+export function condition(
+  type: string,
+  status: Condition["status"],
+  reason: string,
+  message: string,
+): Omit<Condition, "lastTransitionTime"> {
+  return { type, status, reason, message };
+}
+
 /**
  * The conditions with `next` in the place of the one of its type, or behind them when there is none. The time of the last
  * transition stays unless the status is another than before, however reason and message change.
@@ -39,6 +49,6 @@ export function withCondition(
   const at = conditions.findIndex(({ type }) => type === next.type);
   const before = conditions[at];
   const lastTransitionTime = before?.status === next.status ? before.lastTransitionTime : toTimestamp(now);
-  const condition: Condition = { ...next, lastTransitionTime };
-  return before === undefined ? [...conditions, condition] : conditions.with(at, condition);
+  const timed: Condition = { ...next, lastTransitionTime };
+  return before === undefined ? [...conditions, timed] : conditions.with(at, timed);
 }

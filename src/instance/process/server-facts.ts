@@ -3,7 +3,7 @@ import type { Settings } from "../../postgres/settings-file.ts";
 import type { InstanceStatus } from "../instance-status.ts";
 
 /** What the status says of a server, but for its process. */
-export type ServerFacts = Omit<NonNullable<InstanceStatus["postgres"]>, "pid" | "dataBytes">;
+export type ServerFacts = Omit<NonNullable<InstanceStatus["postgres"]>, "pid" | "dataBytes" | "walBytes">;
 
 interface FactsRow {
   readonly version: string;
@@ -86,15 +86,16 @@ export function differs(shown: FactsRow["settings"], wanted: Settings): boolean 
   });
 }
 
-/** Bytes of all databases, which costs a look at every file. Throws `postgres-failed`. */
-export async function readDataBytes(
+/** Bytes of all databases, and of `pg_wal`, which costs a look at every file. Throws `postgres-failed`. */
+export async function readSizes(
   connection: SqlConnection,
   signal?: AbortSignal,
-): Promise<number | undefined> {
-  const [row] = await connection.query<{ bytes: string }>(
-    "SELECT sum(pg_database_size(oid))::text AS bytes FROM pg_database",
+): Promise<{ readonly dataBytes: number; readonly walBytes: number } | undefined> {
+  const [row] = await connection.query<{ data: string; wal: string | null }>(
+    `SELECT (SELECT sum(pg_database_size(oid)) FROM pg_database)::text AS data,
+            (SELECT sum(size) FROM pg_ls_waldir())::text AS wal`,
     [],
     { signal },
   );
-  return row === undefined ? undefined : Number(row.bytes);
+  return row === undefined ? undefined : { dataBytes: Number(row.data), walBytes: Number(row.wal ?? 0) };
 }

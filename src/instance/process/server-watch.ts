@@ -6,7 +6,7 @@ import type { RunningServer } from "../../postgres/server-running.ts";
 import type { Settings } from "../../postgres/settings-file.ts";
 import type { InstanceStatus } from "../instance-status.ts";
 import { KeptFacts } from "./kept-facts.ts";
-import { readDataBytes, readFacts, type ServerFacts } from "./server-facts.ts";
+import { readFacts, readSizes, type ServerFacts } from "./server-facts.ts";
 
 type PostgresStatus = NonNullable<InstanceStatus["postgres"]>;
 
@@ -20,7 +20,7 @@ export class ServerWatch {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #facts: KeptFacts<ServerFacts | undefined, Settings>;
-  #dataBytes: number | undefined;
+  #sizes: Pick<PostgresStatus, "dataBytes" | "walBytes"> | undefined;
   #measuring: Promise<void> | undefined;
   #measureAtMs = Number.NEGATIVE_INFINITY;
 
@@ -45,11 +45,7 @@ export class ServerWatch {
     }
     const facts = await this.#facts.get(commandLine);
     if (facts === undefined) return undefined;
-    return {
-      pid: this.#server.pid,
-      ...facts,
-      ...(this.#dataBytes === undefined ? {} : { dataBytes: this.#dataBytes }),
-    };
+    return { pid: this.#server.pid, ...facts, ...this.#sizes };
   }
 
   /** Something has changed: the next answer waits for fresh facts. */
@@ -68,7 +64,7 @@ export class ServerWatch {
     const startedMs = this.#clock.monotonicMs();
     try {
       await using session = await this.#connect(signal);
-      this.#dataBytes = await readDataBytes(session, signal);
+      this.#sizes = await readSizes(session, signal);
     } catch (error) {
       this.#log.debug("the server does not say how much it holds", { error: describeError(error) });
     }
