@@ -159,6 +159,20 @@ describe("a base backup of a server", () => {
     });
   });
 
+  test("has failed when the agent does not answer for ten minutes, and goes on when it does before", () => {
+    const given = facts({ backups: [running], jobs: undefined });
+    const later = new Date(now.getTime() + 11 * minute);
+
+    expect(again(given, { now: later })).toMatchObject({
+      backups: [{ phase: "failed", error: "the agent beside the server does not answer any more" }],
+      hasEnded: true,
+    });
+    const answered = decideServerBackups({ ...given, ...again(given, {}), jobs: [job()] });
+    expect(decideServerBackups({ ...given, backups: answered.backups, now: later }).backups).toMatchObject([
+      { phase: "running" },
+    ]);
+  });
+
   test("waits for its turn", () => {
     const two = { ...pending, name: "two" };
 

@@ -35,7 +35,7 @@ export interface ServerBackupDecision {
 
 /** How many that have ended are shown; what is stored, the stores say. */
 const shownEnded = 10;
-/** How long trouble may keep a backup waiting, as that of a Cluster. */
+/** How long trouble may keep a backup waiting, as that of a Cluster, and a silent agent one running. */
 const patienceMs = 10 * 60_000;
 const followMs = 2000;
 const restMs = 30_000;
@@ -151,8 +151,9 @@ function troubled({ backup }: Step, { trouble, now }: ServerBackupFacts): Step {
   return unchanged({ ...backup, troubledSince, error: trouble });
 }
 
-function follow(backup: ServerBackup, jobs: readonly BackupJob[] | undefined, now: Date): Step {
-  if (jobs === undefined) return unchanged(backup);
+function follow(given: ServerBackup, jobs: readonly BackupJob[] | undefined, now: Date): Step {
+  if (jobs === undefined) return unanswered(given, now);
+  const { troubledSince: _since, ...backup } = given;
   const job = jobs.find(({ id }) => id === backup.name);
   // The request was lost, or does not show yet: the same ID again begins nothing twice.
   if (job === undefined) return { backup, events: [], tell: [startOf(backup)] };
@@ -168,6 +169,13 @@ function follow(backup: ServerBackup, jobs: readonly BackupJob[] | undefined, no
     case "failed":
       return failed({ ...backup, ...backupId }, job.error?.message ?? "it failed without saying why", now);
   }
+}
+
+/** A killed agent is started again within seconds; one that may not be, or has no data directory, must not keep a backup running for ever. */
+function unanswered(backup: ServerBackup, now: Date): Step {
+  const troubledSince = backup.troubledSince ?? toTimestamp(now);
+  if (now.getTime() - Date.parse(troubledSince) <= patienceMs) return unchanged({ ...backup, troubledSince });
+  return failed(backup, "the agent beside the server does not answer any more", now);
 }
 
 function completed(
