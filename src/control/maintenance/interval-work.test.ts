@@ -18,6 +18,7 @@ class ScriptedWork implements IntervalWork {
   readonly retryMs = 5 * minute;
   readonly failure = { reason: "ItFailed", message: "It failed" };
   interval: number | undefined = 30 * minute;
+  depends = "";
   /** `work cluster` of each run, when it began. */
   readonly runs: string[];
   readonly #open: { resolve: () => void; reject: (error: Error) => void; signal: AbortSignal }[] = [];
@@ -33,6 +34,10 @@ class ScriptedWork implements IntervalWork {
 
   intervalMs(): number | undefined {
     return this.interval;
+  }
+
+  dependsOn(): string {
+    return this.depends;
   }
 
   async run(cluster: Resource, signal: AbortSignal): Promise<void> {
@@ -96,6 +101,20 @@ describe("interval work", () => {
     await clock.advance(31.5 * minute - 1);
     expect(work.runs).toHaveLength(1);
     await clock.advance(1);
+    expect(work.runs).toHaveLength(2);
+    await stop();
+  });
+
+  test("runs again within half a minute when what it depends on has changed, and then not before its time", async () => {
+    const work = new ScriptedWork("look");
+    const { clock, add, stop } = await works(work);
+    add("pg");
+    await clock.advance(1000);
+    work.depends = "another store";
+    work.error = new Error("it is not there");
+    await clock.advance(30_000);
+    expect(work.runs).toHaveLength(2);
+    await clock.advance(minute);
     expect(work.runs).toHaveLength(2);
     await stop();
   });

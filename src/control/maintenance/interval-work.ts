@@ -19,6 +19,8 @@ export interface IntervalWork {
   readonly name: string;
   /** Pause between the end of a run and the next one. Undefined: nothing to do for this cluster. Asked often; never throws. */
   intervalMs(cluster: Resource): number | undefined;
+  /** What it finds depends on this besides: when that is another than at its last run, it runs at once. Asked often; never throws. */
+  dependsOn?(cluster: Resource): string;
   /** Pause after a run that failed. */
   readonly retryMs: number;
   /** Throws what went wrong. Stops soon when the signal fires. */
@@ -120,6 +122,7 @@ export class IntervalWorks {
       const state = lane.states.get(work.name);
       if (state === undefined || this.#dueMs(lane, work, now) > this.#nowMs()) continue;
       state.isRequested = false;
+      state.ranFor = work.dependsOn?.(now);
       const hasFailed = !(await this.#runWork(work, now, signal));
       state.lastRun = { endedMs: this.#nowMs(), hasFailed, random: random() };
     }
@@ -156,6 +159,9 @@ export class IntervalWorks {
     const state = lane.states.get(work.name);
     const intervalMs = work.intervalMs(cluster);
     if (state === undefined || intervalMs === undefined) return Number.POSITIVE_INFINITY;
+    if (state.ranFor !== undefined && work.dependsOn?.(cluster) !== state.ranFor) {
+      return Number.NEGATIVE_INFINITY;
+    }
     return dueAtMs(state, { intervalMs, retryMs: work.retryMs });
   }
 
@@ -179,7 +185,7 @@ export class IntervalWorks {
     const seen = { seenMs: this.#nowMs(), random: random() };
     const states = works.map(({ name }): [string, WorkState] => [
       name,
-      { ...seen, isRequested: false, lastRun: undefined },
+      { ...seen, isRequested: false, ranFor: undefined, lastRun: undefined },
     ]);
     const lane: Lane = { states: new Map(states), isRunning: false };
     this.#lanes.set(metadata.uid, lane);

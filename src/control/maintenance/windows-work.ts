@@ -51,6 +51,11 @@ export function windowsWork(options: WindowsWorkOptions): IntervalWork {
       const archive = knownArchive(cluster, options.store);
       return archive && maintenanceIntervalMs(archive);
     },
+    // A store that was added, left out or moved: what is shown is of the others then.
+    dependsOn: (cluster) => {
+      const archive = knownArchive(cluster, options.store);
+      return archive === undefined ? "" : JSON.stringify(destinationsOf(archive));
+    },
     run: async (cluster, signal) => readWindows(cluster, options, signal),
   };
 }

@@ -5,6 +5,8 @@ export interface WorkState {
   readonly random: number;
   /** Somebody asked for a run. */
   isRequested: boolean;
+  /** What it depended on when it ran last. */
+  ranFor: string | undefined;
   lastRun: { readonly endedMs: number; readonly hasFailed: boolean; readonly random: number } | undefined;
 }
 
@@ -14,7 +16,7 @@ const firstSpreadMs = 2000;
 const spread = 0.1;
 
 export function dueAtMs(
-  { seenMs, random, isRequested, lastRun }: WorkState,
+  { seenMs, random, isRequested, lastRun }: Omit<WorkState, "ranFor">,
   { intervalMs, retryMs }: { readonly intervalMs: number; readonly retryMs: number },
 ): number {
   if (isRequested) return Number.NEGATIVE_INFINITY;
