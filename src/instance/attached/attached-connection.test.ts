@@ -23,19 +23,29 @@ describe("a server that is not ours", () => {
     ).toMatchObject({ host: "db.example.org", port: undefined });
   });
 
-  test("is looked for in the usual places while it does not run", async () => {
+  test("is not looked for where another one may be, while it does not run", async () => {
     const dataDirectory = await temporaryFolder();
+    const down = {
+      code: "postgres-failed",
+      message: `PostgreSQL does not run: "${dataDirectory}" has no postmaster.pid of a server that is up`,
+      hint: "Start it the way it is always started.",
+    };
 
+    await expect(attachedConnection({ dataDirectory, connection })).rejects.toMatchObject(down);
+    const file = join(dataDirectory, "postmaster.pid");
+    await writeFile(file, "5\n/data\n1\n5433\n\n");
+    await expect(attachedConnection({ dataDirectory, connection })).rejects.toMatchObject(down);
+    await writeFile(file, "5\n/data\n1\n5433\n\nlocalhost\n\nready   \n");
     expect(await attachedConnection({ dataDirectory, connection })).toMatchObject({
-      host: undefined,
-      port: undefined,
+      host: "localhost",
+      port: 5433,
     });
   });
 
   test("gets the password that its file holds just now, without the line break at its end", async () => {
     const dataDirectory = await temporaryFolder();
     const passwordFile = join(dataDirectory, "password");
-    const given = { dataDirectory, connection: { ...connection, passwordFile } };
+    const given = { dataDirectory, connection: { ...connection, host: "/run/pg", passwordFile } };
 
     for (const password of ["first", "second"]) {
       await writeFile(passwordFile, `${password}\n`);
@@ -44,7 +54,10 @@ describe("a server that is not ours", () => {
       expect(JSON.stringify(found)).not.toContain(password);
     }
     await expect(
-      attachedConnection({ dataDirectory, connection: { ...connection, passwordFile: "/nowhere/x" } }),
+      attachedConnection({
+        dataDirectory,
+        connection: { ...connection, host: "/run/pg", passwordFile: "/nowhere/x" },
+      }),
     ).rejects.toMatchObject({ code: "file-io" });
   });
 });
