@@ -6,6 +6,7 @@ import type { Clock } from "../../common/clock.ts";
 import { describeError } from "../../common/errors.ts";
 import type { Log } from "../../common/log.ts";
 import { connect } from "../../postgres/connection.ts";
+import { readPostmasterFile } from "../../postgres/server-state.ts";
 import { formatSystemIdentifier } from "../../postgres/system-identifier.ts";
 import { failureOf } from "../process/failure.ts";
 import { KeptFacts } from "../process/kept-facts.ts";
@@ -13,6 +14,8 @@ import { attachedConnection } from "./attached-connection.ts";
 import { readAttachedFacts } from "./attached-facts.ts";
 import type { AttachedSpec } from "./attached-spec.ts";
 import type { AttachedPostgres, AttachedStatus } from "./attached-status.ts";
+
+const stopLookMs = 1000;
 
 /** What can be seen of a server from outside: its control file, and what it says over a session of our own. */
 export class AttachedWatch {
@@ -58,6 +61,18 @@ export class AttachedWatch {
       postgresError:
         postgres === undefined && facts.failure !== undefined ? failureOf(facts.failure) : undefined,
     };
+  }
+
+  /**
+   * Ends the session when the server is being stopped, until the signal fires: a smart stop (`SIGTERM`) lets nobody in any more, and
+   * waits for those who are in. Nobody else may be asking just then. Never rejects.
+   */
+  async holdUpNoStop(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const running = await readPostmasterFile(this.#spec.dataDirectory).catch(() => undefined);
+      if (running?.status === "stopping") await this.#facts.release();
+      await this.#deps.clock.sleep(stopLookMs, signal).catch(() => undefined);
+    }
   }
 
   async close(): Promise<void> {

@@ -121,13 +121,14 @@ export async function runAttached(options: RunAttachedOptions): Promise<void> {
   });
   const over = new AbortController();
   const limiting = limitLogs([folder.processLog], { clock, log, signal: over.signal });
+  const lettingGo = watch.holdUpNoStop(over.signal);
   try {
     await follow(spec);
     log.info("serving", { path: folder.root, version: spec.version });
     await aborted(AbortSignal.any([signal, told.signal]));
   } finally {
     over.abort();
-    await Promise.all([desk.close(), archiving.close(), watch.close(), limiting]);
+    await Promise.all([desk.close(), archiving.close(), watch.close(), limiting, lettingGo]);
     await removeProcessState(folder);
   }
   log.info("ended");

@@ -62,11 +62,17 @@ export class KeptFacts<Facts, Given> {
     this.#isOutdated = true;
   }
 
-  /** Ends the session, which a server that stops smartly would wait for. */
+  /** Ends the session, which a server that stops smartly would wait for. The next question opens another one: what was known is over. */
+  async release(): Promise<void> {
+    await this.#reading;
+    this.#readMs = Number.NEGATIVE_INFINITY;
+    await this.#endSession();
+  }
+
+  /** Ends the session for good. */
   async close(): Promise<void> {
     this.#stop.abort();
-    await this.#reading;
-    await this.#endSession();
+    await this.release();
   }
 
   /** Never rejects. */
