@@ -100,13 +100,18 @@ function storesOf({ status, windows = [] }: ServerReportFacts): readonly unknown
   });
 }
 
-function conditionsOf({ health, backups, remembered, generation, now }: ServerReportFacts) {
+function conditionsOf({ health, backups, remembered, status, generation, now }: ServerReportFacts) {
+  // Settings that were corrected are no longer what archiving fails of, also while nothing has been archived yet.
+  const isOver = health.archiving === undefined && status?.archiving !== undefined;
+  const before = remembered.conditions.filter(
+    ({ type, status: is }) => !(isOver && type === "ContinuousArchiving" && is === "False"),
+  );
   const found = [health.ready, health.archiving, lastBackupCondition(backups.backups)];
   return found
     .filter((item) => item !== undefined)
     .reduce<readonly Condition[]>(
       (all, item) => withCondition(all, { ...item, observedGeneration: generation }, now),
-      remembered.conditions,
+      before,
     );
 }
 
