@@ -196,7 +196,7 @@ test("a target that cannot be reached is refused before anything is written, wit
     $ tidemark base restore <dir>/new --repo <repo> --server main --to-time 2101-01-01T00:00:00
     exit 50
     tidemark: this cannot be restored: the newest transaction in the archive ended at <time>, not after the target <time>
-    hint: To restore everything there is, use --to-latest. The newest time that can be given is just before <time>; has the server archived its last WAL (pg_switch_wal)?
+    hint: To restore everything there is, restore to the end of the archive (latest). The newest time that can be given is just before <time>; has the server archived its last WAL (pg_switch_wal)?
 
     $ tidemark base restore <dir>/new --repo <repo> --server main --to-lsn 0/1
     exit 50
@@ -206,7 +206,7 @@ test("a target that cannot be reached is refused before anything is written, wit
     $ tidemark base restore <dir>/new --repo <repo> --server main --to-lsn FF/1
     exit 50
     tidemark: this cannot be restored: the archive ends at <lsn>, before the target FF/1
-    hint: Restore to an earlier position, or with --to-latest to the end of the archive.
+    hint: Restore to an earlier position, or to the end of the archive (latest).
 
     $ tidemark base restore <dir>/new --repo <repo> --server main --timeline 7
     exit 50

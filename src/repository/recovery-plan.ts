@@ -253,7 +253,7 @@ function holeRefusal(target: RecoveryTarget, run: WalRun, segmentSizeBytes: numb
     if (run.hole.isEnd) {
       return refuse(
         `the archive ends at ${lastGood}, before the target ${formatLsn(target.lsn)}`,
-        "Restore to an earlier position, or with --to-latest to the end of the archive.",
+        "Restore to an earlier position, or to the end of the archive (latest).",
       );
     }
   }

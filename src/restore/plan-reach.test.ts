@@ -57,7 +57,7 @@ test("a time behind the last transaction is refused with the newest time there i
     kind: "unreachable",
     reason:
       "the newest transaction in the archive ended at 2026-11-21 11:00:00.500000+00:00, not after the target 2026-11-21 12:00:00.000000+00:00",
-    hint: "To restore everything there is, use --to-latest. The newest time that can be given is just before 2026-11-21 11:00:00.500000+00:00; has the server archived its last WAL (pg_switch_wal)?",
+    hint: "To restore everything there is, restore to the end of the archive (latest). The newest time that can be given is just before 2026-11-21 11:00:00.500000+00:00; has the server archived its last WAL (pg_switch_wal)?",
   });
 });
 

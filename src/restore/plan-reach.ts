@@ -46,7 +46,7 @@ function checkLsn(target: Lsn, { lastRecordLsn, endLsn }: WalEnd): Reachable | P
   return {
     kind: "unreachable",
     reason: `the WAL ends at ${formatLsn(endLsn)}, and no record starts at the target ${formatLsn(target)} or behind it: ${last}`,
-    hint: "Restore to an earlier position, or with --to-latest to the end of the archive.",
+    hint: "Restore to an earlier position, or to the end of the archive (latest).",
   };
 }
 
@@ -70,7 +70,7 @@ function checkTime(
     reason: `${where} ended at ${formatMicros(newest.timeMicros)}, not after the target ${target.time}`,
     hint:
       hole === undefined
-        ? `To restore everything there is, use --to-latest. The newest time that can be given is just before ${formatMicros(newest.timeMicros)}; has the server archived its last WAL (pg_switch_wal)?`
+        ? `To restore everything there is, restore to the end of the archive (latest). The newest time that can be given is just before ${formatMicros(newest.timeMicros)}; has the server archived its last WAL (pg_switch_wal)?`
         : `The newest time that can be given is just before ${formatMicros(newest.timeMicros)}.`,
   };
 }
@@ -86,7 +86,7 @@ function checkTimeByClock(
     return {
       kind: "unreachable",
       reason: `no transaction ended in the WAL behind backup "${recovery.backup.id}", so there is none after the target ${targetText}`,
-      hint: "To restore everything there is, use --to-latest.",
+      hint: "To restore everything there is, restore to the end of the archive (latest).",
     };
   }
   const stored = recovery.segments.reduce(
@@ -98,7 +98,7 @@ function checkTimeByClock(
     return {
       kind: "unreachable",
       reason: `the last WAL segment was stored at ${formatMicros(storedMicros)}, before the target ${targetText}`,
-      hint: "To restore everything there is, use --to-latest. If the store's clock or the server's is wrong, choose the target by position (--to-lsn).",
+      hint: "To restore everything there is, restore to the end of the archive (latest). If the store's clock or the server's is wrong, choose the target by position (--to-lsn).",
     };
   }
   return doubt(
