@@ -98,6 +98,30 @@ test("who has been noted stays so, and gets what the dead primary had not sent b
   });
 });
 
+test("with nobody left who could take over, or the old primary back, it is no failover any more, and no switchover", () => {
+  const status = {
+    currentPrimary: "pg-1",
+    targetPrimary: "pg-2",
+    phase: phases.failingOver,
+    systemID: "7",
+    tidemark: { primaryDownSince: downSince },
+  };
+  const gone = instance(view, 2, { status: undefined, isProcessAlive: false, isServerAlive: false });
+
+  const alone = decide(view, { instances: [dead, gone], status });
+  expect(alone).toMatchObject({
+    phase: phases.waitingForInstances,
+    targetPrimary: "pg-1",
+    primaryDownSince: now.toISOString(),
+    actions: [
+      { kind: "spawn", name: "pg-1" },
+      { kind: "spawn", name: "pg-2" },
+    ],
+  });
+  const back = decide(view, { instances: [instance(view, 1), instance(view, 2), instance(view, 3)], status });
+  expect(back).toMatchObject({ phase: phases.healthy, targetPrimary: "pg-1", actions: [] });
+});
+
 test("with everything replayed nothing is lost, and that is said", () => {
   const { actions, events } = underWay({ key, state: "done", endLsn: "0/4000000", waitingFiles: 2 });
 

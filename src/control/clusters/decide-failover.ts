@@ -6,6 +6,7 @@ import {
   type InstanceFacts,
 } from "./cluster-facts.ts";
 import { phases } from "./cluster-status.ts";
+import { converge } from "./decide-convergence.ts";
 import { standbysOf, type DecisionContext } from "./decision-parts.ts";
 import { rescueStep } from "./rescue-step.ts";
 import { conditionOf } from "./standby-condition.ts";
@@ -31,8 +32,7 @@ export function failover(context: DecisionContext): ClusterDecision | undefined 
   // One that has been noted may have got what the old primary had: that is not done for another one without need.
   const noted = isUnderWay ? candidates.find(({ name }) => name === remembered.targetPrimary) : undefined;
   const best = noted ?? candidates[0];
-  // It came back, or nobody is left who could take over.
-  if (best === undefined || isRunning(primary)) return undefined;
+  if (best === undefined || isRunning(primary)) return isUnderWay ? giveUp(context) : undefined;
   const failing = {
     ...decided,
     phase: phases.failingOver,
@@ -59,6 +59,16 @@ export function failover(context: DecisionContext): ClusterDecision | undefined 
       },
     ],
   };
+}
+
+/**
+ * It came back, or nobody is left who could take over just now. Nobody is noted any more: that would be a switchover. What was collected
+ * is out of date as soon as the old primary has run again, so the next failover is another one.
+ */
+function giveUp(context: DecisionContext): ClusterDecision {
+  const { facts, primary, isDown, decided } = context;
+  const primaryDownSince = isDown ? facts.now.toISOString() : undefined;
+  return converge({ ...context, decided: { ...decided, targetPrimary: primary.name, primaryDownSince } });
 }
 
 /**
