@@ -95,10 +95,11 @@ async function requireNoData(folder: InstanceFolder): Promise<void> {
 
 /**
  * A data directory that was there and is gone is not made anew as it once was: an empty cluster, or an old one, in its place
- * would look like the one that was lost. A standby gets another copy.
+ * would look like the one that was lost. A standby gets another copy; one that has become the primary does not: whom it was copied
+ * from may be its standby now, and what that one has not replayed would be lost.
  */
-function requireClone({ name, bootstrap }: BootstrapOptions["spec"], { kind }: BootstrapReport): void {
-  if (bootstrap.kind === "clone") return;
+function requireClone({ name, role, bootstrap }: BootstrapOptions["spec"], { kind }: BootstrapReport): void {
+  if (bootstrap.kind === "clone" && role.kind === "standby") return;
   throw new EngineError(
     "target-directory",
     `the data directory of instance "${name}" was made by ${kind} before, and is gone`,
