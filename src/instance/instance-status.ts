@@ -62,6 +62,8 @@ const walRescue = z.object({
   message: z.string().optional(),
   /** WAL files among it that are still to be archived. */
   waitingFiles: z.number(),
+  /** Why they could not be. */
+  archivingError: z.string().optional(),
 });
 export type WalRescueStatus = z.infer<typeof walRescue>;
 

@@ -5,8 +5,12 @@ import { describeFailure } from "./describe-failure.ts";
 export function archivingTrouble({
   archiving,
   archivingError,
-}: Pick<InstanceStatus, "archiving" | "archivingError">): string | undefined {
+  rescue,
+}: Pick<InstanceStatus, "archiving" | "archivingError" | "rescue">): string | undefined {
   if (archivingError !== undefined) return describeFailure(archivingError);
+  if (rescue?.archivingError !== undefined) {
+    return `WAL of a primary that is gone is not in the archive yet: ${rescue.archivingError}`;
+  }
   if (archiving === undefined) return undefined;
   const { lastArchived, lastFailure, refused, repositories } = archiving;
   const failing = repositories.find(({ state }) => state === "failing");

@@ -149,7 +149,7 @@ function describeAside(entry: AsideEntry, { resource }: ClusterView): Record<str
 
 /** CloudNativePG's words, from what the agent beside a server says; undefined while nothing is known. */
 export function archivingCondition(
-  status: Pick<InstanceStatus, "archiving" | "archivingError"> | undefined,
+  status: Pick<InstanceStatus, "archiving" | "archivingError" | "rescue"> | undefined,
 ): Omit<Condition, "lastTransitionTime"> | undefined {
   const trouble = status === undefined ? undefined : archivingTrouble(status);
   if (trouble !== undefined) {

@@ -96,7 +96,8 @@ export async function runInstance(options: RunInstanceOptions): Promise<void> {
         `instance "${spec.name}" runs no standby that could take over`,
       );
     }
-    rescue.begin(order, parseLsn(postgres.lsn));
+    const { lsn, receivedLsn } = postgres;
+    rescue.begin(order, { replayed: parseLsn(lsn), received: parseLsn(receivedLsn ?? lsn) });
   }
 
   /** Why the server does not follow its primary; undefined while it does, and for a primary. */

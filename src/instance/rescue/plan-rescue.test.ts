@@ -15,6 +15,7 @@ const plan = (given: {
   readonly valid?: readonly string[];
   readonly history?: TimelineHistory;
   readonly position?: string;
+  readonly received?: string;
 }) =>
   planRescue(
     {
@@ -23,7 +24,10 @@ const plan = (given: {
       valid: new Set(given.valid ?? given.names),
       history: given.history ?? first,
     },
-    parseLsn(given.position ?? "0/5000028"),
+    {
+      replayed: parseLsn(given.position ?? "0/5000028"),
+      received: parseLsn(given.received ?? given.position ?? "0/5000028"),
+    },
     16 * mib,
   );
 
@@ -48,6 +52,15 @@ test("a segment that exists on two timelines is taken from the newer one", () =>
 test("a hole ends the chain, and a standby that has everything needs nothing", () => {
   expect(plan({ names: [name(1, 5), name(1, 7)] }).chain).toEqual([name(1, 5)]);
   expect(plan({ names: [name(1, 4)] }).chain).toEqual([]);
+});
+
+test("what a standby has received and not yet replayed does not have to be on the primary any more", () => {
+  const names = [8, 9, 10].map((segment) => name(1, segment));
+
+  expect(plan({ names, received: "0/8000100" }).chain).toEqual(names);
+  expect(plan({ names, received: "0/A000000" }).chain).toEqual(names);
+  expect(plan({ names, received: "0/8000000" }).chain).toEqual(names);
+  expect(plan({ names, received: "0/B000000" }).chain).toEqual(names);
 });
 
 test("unarchived is what is marked so, what lies unmarked between marks, and what follows in the chain but for the last", () => {

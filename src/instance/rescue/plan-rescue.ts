@@ -15,29 +15,26 @@ export interface LeftWal {
 }
 
 export interface RescuePlan {
-  /** What a standby replays from its position on, in order and without a hole; empty when it is not there. */
+  /** What a standby replays to go on with what it has, in order and without a hole; empty when it is not there. */
   readonly chain: readonly string[];
   /** WAL files that PostgreSQL finished and that nobody has archived for certain, in order. */
   readonly unarchived: readonly string[];
 }
 
+/** How far a standby is. */
+export interface StandbyPosition {
+  readonly replayed: Lsn;
+  /** What it has in its own `pg_wal`: a primary keeps for it only what comes after. */
+  readonly received: Lsn;
+}
+
 /**
- * Which WAL of a primary that is gone a standby at `position` needs, and which the archive lacks. The last segment of the chain is
- * not among what is to be archived unless it is marked: only its content can tell whether it was finished (`isLastWhole`).
+ * Which WAL of a primary that is gone a standby needs, and which the archive lacks. The last segment of the chain is not among what
+ * is to be archived unless it is marked: only its content can tell whether it was finished (`isLastWhole`).
  */
-export function planRescue(
-  { names, statusNames, valid, history }: LeftWal,
-  position: Lsn,
-  segmentSizeBytes: number,
-): RescuePlan {
-  const chain: string[] = [];
-  for (let number = position / BigInt(segmentSizeBytes); ; number++) {
-    const name = timelinesForSegment(history, number, segmentSizeBytes)
-      .map((timeline) => walSegmentName({ timeline, segmentNumber: number, segmentSizeBytes }))
-      .find((item) => valid.has(item));
-    if (name === undefined) break;
-    chain.push(name);
-  }
+export function planRescue(left: LeftWal, position: StandbyPosition, segmentSizeBytes: number): RescuePlan {
+  const { names, statusNames, valid } = left;
+  const chain = chainFor(left, position, segmentSizeBytes);
   const present = new Set(names);
   const done = new Set(marked(statusNames, ".done"));
   const unarchived = [
@@ -46,6 +43,30 @@ export function planRescue(
     ...chain.slice(0, -1).filter((name) => !done.has(name)),
   ].filter((name) => present.has(name) && isWhole(name, valid));
   return { chain, unarchived: [...new Set(unarchived)].toSorted() };
+}
+
+/** All that goes on without a hole around what the standby has received last, from the segment on that it replays. */
+function chainFor(
+  { valid, history }: LeftWal,
+  { replayed, received }: StandbyPosition,
+  segmentSizeBytes: number,
+): readonly string[] {
+  const nameOf = (segmentNumber: bigint): string | undefined =>
+    timelinesForSegment(history, segmentNumber, segmentSizeBytes)
+      .map((timeline) => walSegmentName({ timeline, segmentNumber, segmentSizeBytes }))
+      .find((item) => valid.has(item));
+  const chain: string[] = [];
+  const next = received / BigInt(segmentSizeBytes);
+  for (let number = next - 1n; number >= replayed / BigInt(segmentSizeBytes); number--) {
+    const name = nameOf(number);
+    if (name === undefined) break;
+    chain.unshift(name);
+  }
+  for (let number = next; ; number++) {
+    const name = nameOf(number);
+    if (name === undefined) return chain;
+    chain.push(name);
+  }
 }
 
 /**

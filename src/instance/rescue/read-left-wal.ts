@@ -29,7 +29,7 @@ export async function readLeftWal(walDirectory: string, expected: ExpectedSystem
   });
   const valid = new Map<string, TimelineId>();
   await mapConcurrent(segments, lanes, async ({ name, segment, timeline }) => {
-    if (await isValid(join(walDirectory, name), segment, expected)) valid.set(name, timeline);
+    if (await isValidSegment(join(walDirectory, name), segment, expected)) valid.set(name, timeline);
   });
   const newest = [...valid.values()].toSorted((a, b) => b - a)[0];
   if (newest === undefined) {
@@ -84,7 +84,12 @@ export async function endOfChain(
   return endLsn === undefined || isLastWhole === undefined ? undefined : { endLsn: lsn(endLsn), isLastWhole };
 }
 
-async function isValid(path: string, name: WalSegmentName, expected: ExpectedSystem): Promise<boolean> {
+/** Whether a segment is what its name says, as far as its header tells, and as long as it should be. Throws `file-io`. */
+export async function isValidSegment(
+  path: string,
+  name: WalSegmentName,
+  expected: ExpectedSystem,
+): Promise<boolean> {
   try {
     await using handle = await open(path, "r");
     const { size } = await handle.stat();

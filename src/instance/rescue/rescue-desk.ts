@@ -1,14 +1,15 @@
+import { dirname } from "node:path";
 import { requireLocalSystem } from "../../agent/local-system.ts";
 import type { Clock } from "../../common/clock.ts";
 import { describeError } from "../../common/errors.ts";
 import type { Log } from "../../common/log.ts";
-import type { Lsn } from "../../postgres/lsn.ts";
 import { chooseServerUser } from "../../postgres/unprivileged-user.ts";
-import type { InstanceFolder } from "../instance-folder.ts";
+import { instanceFolder, type InstanceFolder } from "../instance-folder.ts";
 import type { InstanceSpec } from "../instance-spec.ts";
 import type { WalRescueStatus } from "../instance-status.ts";
 import { GrowingPause } from "../process/growing-pause.ts";
 import { archiveRescued } from "./archive-rescued.ts";
+import type { StandbyPosition } from "./plan-rescue.ts";
 import {
   forgetRescued,
   keepOwnWal,
@@ -57,8 +58,8 @@ export class RescueDesk {
     return this.#status;
   }
 
-  /** Begins for a standby that has replayed up to `position`; nothing happens for the same key again unless that failed. */
-  begin(order: { readonly key: string; readonly dataDirectory: string }, position: Lsn): void {
+  /** Begins for a standby that is at `position`; nothing happens for the same key again unless that failed. */
+  begin(order: { readonly key: string; readonly dataDirectory: string }, position: StandbyPosition): void {
     if (this.#status?.key === order.key && this.#status.state !== "failed") return;
     this.#status = { key: order.key, state: "running", waitingFiles: 0 };
     this.#replaced.abort();
@@ -74,7 +75,7 @@ export class RescueDesk {
 
   async #rescue(
     { key, dataDirectory }: { readonly key: string; readonly dataDirectory: string },
-    position: Lsn,
+    position: StandbyPosition,
   ): Promise<void> {
     const { folder, log } = this.#options;
     const { signal } = this.#end;
@@ -82,8 +83,9 @@ export class RescueDesk {
       await this.#archiving;
       const expected = await requireLocalSystem(folder.data);
       const user = await chooseServerUser(folder.root);
-      const options = { folder, key, position, expected, user, signal };
-      const note = await rescueWal(options, dataDirectory).catch(async (error: unknown) => {
+      const dead = { ...instanceFolder(dirname(dataDirectory)), data: dataDirectory };
+      const options = { folder, dead, key, position, expected, user, signal };
+      const note = await rescueWal(options).catch(async (error: unknown) => {
         const message = describeError(error);
         if (!signal.aborted) log.error("could not rescue WAL of a primary that is gone", { error: message });
         return keepOwnWal(options, message);
@@ -132,6 +134,8 @@ export class RescueDesk {
           await archiveRescued({ folder, archive, names: [...waiting], onArchived, log, signal });
           await noteArchived(folder);
         }
+        this.#complain(undefined);
+        said = undefined;
         if (await isPrimary()) {
           await forgetRescued(folder);
           this.#status = undefined;
@@ -143,8 +147,16 @@ export class RescueDesk {
         const message = describeError(error);
         if (message !== said) log.error("could not archive WAL that was rescued", { error: message });
         said = message;
+        this.#complain(message);
         await clock.sleep(pause.afterFailure(), signal).catch(() => undefined);
       }
     }
+  }
+
+  /** Why it is not in the archive yet. */
+  #complain(archivingError: string | undefined): void {
+    if (this.#status === undefined) return;
+    const { archivingError: _before, ...rest } = this.#status;
+    this.#status = { ...rest, ...(archivingError === undefined ? {} : { archivingError }) };
   }
 }

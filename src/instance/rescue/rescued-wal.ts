@@ -1,12 +1,12 @@
 import { copyFile, link, readdir, readFile, rename, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { z } from "zod";
 import { throwIfAborted } from "../../common/abort.ts";
 import type { ExpectedSystem } from "../../archive/local-wal.ts";
 import { syncDirectory, writeDurableFile } from "../../common/durable-file.ts";
 import { fileError, systemErrorCode } from "../../common/errors.ts";
 import { faultPoint } from "../../common/fault-point.ts";
-import { formatLsn, type Lsn } from "../../postgres/lsn.ts";
+import { formatLsn } from "../../postgres/lsn.ts";
 import type { ServerUser } from "../../postgres/server-process.ts";
 import { giveTo } from "../../postgres/settings-file.ts";
 import { parseWalFileName } from "../../postgres/wal-file-name.ts";
@@ -14,8 +14,8 @@ import { syncFileSystems } from "../../restore/sync-file-systems.ts";
 import { makeOwnDirectory } from "../configuration/own-files.ts";
 import { rescuedFolder } from "../configuration/standby-restore.ts";
 import type { InstanceFolder } from "../instance-folder.ts";
-import { ownSegments, planRescue } from "./plan-rescue.ts";
-import { endOfChain, readLeftWal } from "./read-left-wal.ts";
+import { ownSegments, planRescue, type StandbyPosition } from "./plan-rescue.ts";
+import { endOfChain, isValidSegment, readLeftWal } from "./read-left-wal.ts";
 
 /*
  * WAL that a primary had written and not sent when it ended for good. A standby that is to take over gets it in a folder of its own,
@@ -55,9 +55,10 @@ export async function readRescueNote(folder: InstanceFolder): Promise<RescueNote
 
 interface RescueOptions {
   readonly folder: InstanceFolder;
+  /** The primary's. */
+  readonly dead: InstanceFolder;
   readonly key: string;
-  /** How far the standby has replayed. */
-  readonly position: Lsn;
+  readonly position: StandbyPosition;
   readonly expected: ExpectedSystem;
   /** Whom the files shall belong to, when we are root. */
   readonly user: ServerUser | undefined;
@@ -65,13 +66,13 @@ interface RescueOptions {
 }
 
 /**
- * Collects what the primary on a data directory had written and not sent to a standby, and what it had not archived. It must not run
+ * Collects what a primary had written and not sent to a standby, and what it had not archived. It must not run
  * any more. Throws `file-io`, `postgres-format`, `disk-full`, `aborted`; then nothing has changed.
  */
-export async function rescueWal(options: RescueOptions, dataDirectory: string): Promise<RescueNote> {
-  const { key, position, expected } = options;
+export async function rescueWal(options: RescueOptions): Promise<RescueNote> {
+  const { dead, key, position, expected } = options;
   const { walSegmentSizeBytes } = expected;
-  const walDirectory = join(dataDirectory, "pg_wal");
+  const walDirectory = join(dead.data, "pg_wal");
   const left = await readLeftWal(walDirectory, expected);
   const { chain, unarchived } = planRescue(left, position, walSegmentSizeBytes);
   const end = await endOfChain(walDirectory, chain, walSegmentSizeBytes);
@@ -84,8 +85,7 @@ export async function rescueWal(options: RescueOptions, dataDirectory: string): 
     unarchived: end?.isLastWhole === true && !isDone ? [...unarchived, last] : [...unarchived],
   };
   const histories = left.names.filter((name) => parseWalFileName(name)?.kind === "history");
-  await collect(options, walDirectory, [...histories, ...chain, ...unarchived], note);
-  return note;
+  return collect(options, walDirectory, [...histories, ...chain, ...unarchived], note);
 }
 
 /** The same where that failed, from the standby's own WAL: nothing is replayed, but the archive gets what it may lack. */
@@ -93,31 +93,50 @@ export async function keepOwnWal(options: RescueOptions, failure: string): Promi
   const { folder, key, position, expected } = options;
   const walDirectory = join(folder.data, "pg_wal");
   const own = await readLeftWal(walDirectory, expected);
-  const unarchived = [...ownSegments(own, position, expected.walSegmentSizeBytes)];
-  const note: RescueNote = { format: 1, key, failure, unarchived };
-  await collect(options, walDirectory, unarchived, note);
-  return note;
+  const unarchived = [...ownSegments(own, position.replayed, expected.walSegmentSizeBytes)];
+  return collect(options, walDirectory, unarchived, { format: 1, key, failure, unarchived });
 }
 
-/** Links where it can: nothing is written to those files again. */
+/**
+ * Files that an instance has from an earlier failover and that are not in the archive for certain: in its `pg_wal` they are marked as
+ * archived. What is not what its name says was its primary's after all, which went on, archived it and recycled it.
+ */
+async function stillWaiting(folder: InstanceFolder, expected: ExpectedSystem): Promise<readonly string[]> {
+  const note = await readRescueNote(folder);
+  const paths = note === undefined ? [] : await stillToArchive(folder, note);
+  const whole: string[] = [];
+  for (const name of paths) {
+    const path = join(rescuedFolder(folder), name);
+    const file = parseWalFileName(name);
+    if (file?.kind === "segment" && !(await isValidSegment(path, file.segment, expected))) continue;
+    whole.push(path);
+  }
+  return whole;
+}
+
+/** Links where it can: nothing is written to those files again. With what is left of earlier failovers; gives the note with it. */
 async function collect(
-  { folder, user, signal }: RescueOptions,
+  { folder, dead, expected, user, signal }: RescueOptions,
   walDirectory: string,
   names: readonly string[],
-  note: RescueNote,
-): Promise<void> {
+  found: RescueNote,
+): Promise<RescueNote> {
   const growing = `${rescuedFolder(folder)}.new`;
+  const earlier = [...(await stillWaiting(folder, expected)), ...(await stillWaiting(dead, expected))];
+  const places = new Map([...earlier, ...names.map((name) => join(walDirectory, name))].map(byName));
+  const unarchived = [...new Set([...earlier.map((path) => basename(path)), ...found.unarchived])];
+  const note = { ...found, unarchived: unarchived.toSorted() };
   try {
     await rm(growing, { recursive: true, force: true });
     await makeOwnDirectory(growing, user);
-    for (const name of new Set(names)) {
+    for (const [name, path] of places) {
       throwIfAborted(signal);
-      await take(join(walDirectory, name), join(growing, name), user);
+      await take(path, join(growing, name), user);
     }
     await writeDurableFile(join(growing, noteName), `${JSON.stringify(note)}\n`, 0o600, user);
     await syncFileSystems([growing], signal);
     faultPoint("rescue:collected");
-    // What an earlier failover left: it came to nothing, since this instance did not become the primary then.
+    // What an earlier failover left: what the archive may be without has been taken along.
     await rm(rescuedFolder(folder), { recursive: true, force: true });
     await rename(growing, rescuedFolder(folder));
     await syncDirectory(folder.root);
@@ -125,7 +144,10 @@ async function collect(
     throw fileError("rescue WAL from", walDirectory, error);
   }
   faultPoint("rescue:done");
+  return note;
 }
+
+const byName = (path: string): readonly [string, string] => [basename(path), path];
 
 async function take(from: string, to: string, user: ServerUser | undefined): Promise<void> {
   try {
