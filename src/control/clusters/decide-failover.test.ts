@@ -135,7 +135,7 @@ test("what cannot be read is tried again for a moment, and then it goes on witho
   const rescue = { key, state: "failed", message: "no such directory", waitingFiles: 0 } as const;
 
   expect(underWay(rescue).actions).toMatchObject([{ kind: "ask" }]);
-  const { actions, events } = underWay(rescue, stuck("collecting 0/4000000", 5));
+  const { actions, events } = underWay(rescue, stuck("collecting 0/4000000", 15));
   expect(actions).toMatchObject([{ kind: "remove" }]);
   expect(events[0]?.message).toContain(
     "Its WAL could not be read (no such directory): what pg-1 wrote after 0/4000000 is lost; it was at 0/4500000 when it last said so",

@@ -5,8 +5,11 @@ import type { DecisionContext } from "./decision-parts.ts";
 
 /** How long nothing may move before the standby takes over with what it has. */
 const rescuePatienceMs = 60_000;
-/** The same where its WAL cannot be read: that may be a moment's trouble, and usually is not. */
-const unreadablePatienceMs = 5000;
+/**
+ * The same where its WAL cannot be read: that may be a moment's trouble, and usually is not. Meanwhile the standby asks the archive, some
+ * five seconds after it has what it has itself.
+ */
+const unreadablePatienceMs = 15_000;
 
 export type RescueStep =
   | {

@@ -33,14 +33,14 @@ export function conditionOf(standby: InstanceFacts, primary: InstanceFacts): Sta
   if (isPrimaryServer(standby)) return hasPrimary ? besides(standby) : behind("its server is a primary");
   if (streams(standby)) return { kind: "follows" };
   if (!hasPrimary) return { kind: "follows" };
-  if (trouble !== undefined) {
-    return hasHistoryOf(standby, primary.history) === false
-      ? { kind: "lost", cause: "diverged", reason: trouble.message }
-      : behind(trouble.message);
-  }
   // Its primary is on this machine: what the archive brings meanwhile is never all, and does not stay without a reason.
   const lagBytes = Number(positionOf(primary) - positionOf(standby));
   const rest = lagBytes > 0 ? `, and has ${formatBytes(lagBytes)} still to replay` : "";
+  if (trouble !== undefined) {
+    return hasHistoryOf(standby, primary.history) === false
+      ? { kind: "lost", cause: "diverged", reason: trouble.message }
+      : behind(`${trouble.message}${rest}`);
+  }
   return behind(`it does not stream yet${rest}`);
 }
 

@@ -5,8 +5,12 @@ import { configurationFiles } from "./configuration-files.ts";
 
 /*
  * Where a standby gets WAL that its primary does not send: first what was rescued from a primary that is gone, then its cluster's
- * archive. PostgreSQL asks only while it does not stream, and for the segment after the last as well, so "no" is the usual
- * answer, and a program started for it is no burden.
+ * archive.
+ *
+ * PostgreSQL asks here first, before its own `pg_wal` and its primary (`WaitForWALToBecomeAvailable`, xlogrecovery.c). A program is started
+ * for each segment, some 0.4 s: a standby that was restarted and had all of it from the archive would never reach a primary that
+ * writes. So a segment is refused when it is asked for first. When it is asked for again, neither has it: from then on the
+ * archive is asked, until it has no more, or the primary's turn comes again.
  *
  * Whatever goes wrong is a "no" too. Above 125 a status stops the server, which here would end a standby because a store cannot be
  * reached. It promotes nobody: a standby asks again and again, until it is told to take over.
@@ -26,6 +30,14 @@ export function rescuedFolder({ root }: InstanceFolder): string {
   return join(root, "rescued");
 }
 
+/** What the standby was refused and may have the next time, or how many segments it has had in a row; gone when the server starts. */
+export function askedFile({ root }: InstanceFolder): string {
+  return join(root, "restore-asked");
+}
+
+/** So many segments in a row, and the primary is tried again: five seconds are lost where it does not have them. */
+const mostInARow = 32;
+
 /** While a store does not answer, the standby does not ask its primary. */
 const fetchLimitSeconds = 30;
 
@@ -43,7 +55,23 @@ if test -f ${rescued}/"$2"; then
 fi
 case $2 in *.history) exit 1 ;; esac
 test -r ${configuration} || exit 1
+asked=${quoteForShell(askedFile(folder))}
+refuse() {
+  names=$(grep -v row "$asked" | grep -vxF "$1" | tail -n 9)
+  printf '%s\\n' $names "$1" >"$asked"
+  exit 1
+}
+row=0
+if read -r word count <"$asked" && test "$word" = row && test "$count" -lt ${mostInARow}; then
+  row=$count
+elif ! grep -qxF "$2" "$asked"; then
+  refuse "$2"
+fi 2>/dev/null
 if limit=$(command -v timeout); then limit="$limit ${fetchLimitSeconds}"; fi
-exec $limit ${fetch} "$2" "$1"
+if $limit ${fetch} "$2" "$1"; then
+  echo "row $((row + 1))" >"$asked"
+  exit 0
+fi
+refuse "$2" 2>/dev/null
 `;
 }

@@ -11,7 +11,8 @@ import { bootstrapInstance } from "../bootstrap/bootstrap-instance.ts";
 import type { PlannedRecovery } from "../bootstrap/bootstrap-options.ts";
 import { superuser } from "../configuration/authentication.ts";
 import { writeCommandConfiguration } from "../configuration/command-configuration.ts";
-import { exists } from "../configuration/own-files.ts";
+import { exists, removeFile } from "../configuration/own-files.ts";
+import { askedFile } from "../configuration/standby-restore.ts";
 import { startSettings } from "../configuration/start-settings.ts";
 import { writeConfiguration } from "../configuration/write-configuration.ts";
 import type { InstanceFolder } from "../instance-folder.ts";
@@ -68,6 +69,7 @@ export class ServerActions {
     const binaries = await this.#binaries(spec);
     await prepareRole(folder, spec);
     await this.configure(spec, signal);
+    await removeFile(askedFile(folder));
     await makeSocketDirectory(spec.socketDirectory);
     return startServer({
       binaries,
