@@ -20,6 +20,7 @@ import type { InstanceSpec } from "../instance-spec.ts";
 import type { InstanceStatus } from "../instance-status.ts";
 import { notePromotion, prepareRole } from "./server-role.ts";
 import { makeSocketDirectory } from "./socket-directory.ts";
+import { holdTakenTimelines, releaseTimelines } from "./taken-timelines.ts";
 
 export interface ServerActionsOptions {
   readonly folder: InstanceFolder;
@@ -68,6 +69,7 @@ export class ServerActions {
     const { folder } = this.#options;
     const binaries = await this.#binaries(spec);
     await prepareRole(folder, spec);
+    if (await exists(join(folder.data, "standby.signal"))) await releaseTimelines(folder);
     await this.configure(spec, signal);
     await removeFile(askedFile(folder));
     await makeSocketDirectory(spec.socketDirectory);
@@ -114,6 +116,10 @@ export class ServerActions {
     const { control } = await readControlFile(folder.data, clock, signal);
     if (control.state === "in production") return;
     await notePromotion(folder, spec);
+    const { archive } = spec;
+    if (archive !== undefined) {
+      await holdTakenTimelines({ folder, archive, timeline: control.timeline, log, signal });
+    }
     log.info("promoting", { timeline: control.timeline });
     await server.promote();
     await server.waitUntilPromoted({ signal });
