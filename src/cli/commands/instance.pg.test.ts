@@ -36,7 +36,7 @@ test("an instance's status can be read by people and by programs, and says so wh
   ]);
   expect(steady(text.stdout)).toBe(`process:          <n>, since <time>
 phase:           running
-PostgreSQL:       <n>, process <n>, since <time>, <size>
+PostgreSQL:       <n>, process <n>, since <time>, <size> and <size> of WAL
 primary:         system <n>, timeline 1, at <wal>
 waiting:         nothing
 last archived:   <wal>, at <time>
