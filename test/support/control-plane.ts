@@ -1,5 +1,6 @@
 import { copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { connect, type SqlConnection } from "../../src/postgres/connection.ts";
 import { testFolder, type TestFolder } from "../../src/postgres/testing/test-server.ts";
 import { runProgram } from "../../src/postgres/server-process.ts";
@@ -53,6 +54,7 @@ interface BackupObject {
 }
 
 const healthyMs = 120_000;
+const connectAttempts = 4;
 
 export async function controlPlane(): Promise<ControlPlaneUnderTest> {
   const folder = await testFolder();
@@ -128,10 +130,19 @@ export async function controlPlane(): Promise<ControlPlaneUnderTest> {
         { timeoutMs: healthyMs, everyMs: 250 },
       ),
     connect: async (name, { namespace, database = "postgres" } = {}) => {
-      const cluster = await get<ClusterObject>("cluster", name, namespace);
-      const primary = cluster?.status?.tidemark?.primary;
-      if (primary === undefined) throw new Error(`Cluster ${name} has no primary`);
-      return connect({ host: primary.socketDirectory, port: primary.port, user: "postgres", database });
+      for (let attempt = 1; ; attempt++) {
+        try {
+          const cluster = await get<ClusterObject>("cluster", name, namespace);
+          const primary = cluster?.status?.tidemark?.primary;
+          if (primary === undefined) throw new Error(`Cluster ${name} has no primary`);
+          const { socketDirectory: host, port } = primary;
+          return await connect({ host, port, user: "postgres", database });
+        } catch (error) {
+          // Another test's server may have taken its port just now: it moves to another one.
+          if (attempt === connectAttempts) throw error;
+          await sleep(1000);
+        }
+      }
     },
     manifests: async (name, text) => {
       const path = join(inbox, `${name}.yaml`);
