@@ -17,7 +17,7 @@ import { readReadyFiles, statusChange, WatchedFolder } from "./ready-files.ts";
 import { RepositoryHealth } from "./repository-health.ts";
 import { returnMemory } from "./return-memory.ts";
 import { exists, removeFile, spoolNames, writeSpoolFile, type Spool } from "./spool.ts";
-import { readUnmarkedSegments } from "./unmarked-segments.ts";
+import { UnmarkedLook } from "./unmarked-look.ts";
 
 export interface LookAheadOptions {
   readonly walDirectory: string;
@@ -42,8 +42,6 @@ const firstRetryMs = 1000;
 const longestRetryMs = 30_000;
 /** Watching brings news at once; looking makes sure. Large folders are looked at less often. */
 const shortestPollMs = 1000;
-/** Between two looks for segments that PostgreSQL left without a mark. */
-const unmarkedLookMs = 5000;
 /** After this long without work, memory for it is given back. */
 const idleAfterMs = 10_000;
 const refusals: ReadonlySet<string> = new Set(["wal-refused", "wal-conflict", "postgres-format"]);
@@ -74,8 +72,7 @@ export class LookAhead {
   /** The code of the last failure of this machine, until a file gets through. */
   #localFailure: string | undefined;
   #busyAtMs: number | undefined;
-  #unmarked: readonly WalFileName[] = [];
-  #unmarkedAtMs = Number.NEGATIVE_INFINITY;
+  readonly #unmarked: UnmarkedLook;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: LookAheadOptions) {
@@ -83,6 +80,8 @@ export class LookAhead {
     this.#repositories = options.targets.map(({ repository }) => repository.name);
     this.backlog = new Backlog(this.#repositories);
     this.health = new Map(this.#repositories.map((name) => [name, new RepositoryHealth()]));
+    const { walDirectory, expected } = options;
+    this.#unmarked = new UnmarkedLook(walDirectory, expected.walSegmentSizeBytes, options);
   }
 
   /** Runs until the signal fires, then waits for the pushes under way. Throws only what a bug throws. */
@@ -120,7 +119,7 @@ export class LookAhead {
     this.#areAcksOurs = true;
     // Acknowledgements first: one that is written after this cannot be taken for one whose file is gone.
     const ackNames = await acks.names();
-    const ready = [...(await readReadyFiles(walDirectory)), ...(await this.#lookForUnmarked())];
+    const ready = [...(await readReadyFiles(walDirectory)), ...(await this.#unmarked.look())];
     const readyNames = new Set(ready.map(({ name }) => name));
     for (const file of ready) this.backlog.add(file);
     const nowMs = clock.monotonicMs();
@@ -134,23 +133,6 @@ export class LookAhead {
     for (const name of await spoolNames(spool.want)) this.#onWanted(name);
     this.#pump();
     this.#restWhenIdle(nowMs);
-  }
-
-  /** Nobody asks for them, so they are archived once, and kept in mind until PostgreSQL marks or removes them. */
-  async #lookForUnmarked(): Promise<readonly WalFileName[]> {
-    const { walDirectory, expected, clock, log } = this.#options;
-    const nowMs = clock.monotonicMs();
-    if (nowMs - this.#unmarkedAtMs < unmarkedLookMs) return this.#unmarked;
-    this.#unmarkedAtMs = nowMs;
-    const known = new Set(this.#unmarked.map(({ name }) => name));
-    this.#unmarked = await readUnmarkedSegments(walDirectory, expected.walSegmentSizeBytes);
-    for (const { name } of this.#unmarked) {
-      if (known.has(name)) continue;
-      log.info("PostgreSQL finished a WAL file and did not mark it; it is archived all the same", {
-        segment: name,
-      });
-    }
-    return this.#unmarked;
   }
 
   /** Gives memory back once after work. */
