@@ -1,0 +1,48 @@
+import type { EngineError } from "../../common/errors.ts";
+import { gib, mib, parseBytes } from "../../common/units.ts";
+import {
+  badUrl,
+  parseBoolean,
+  parseEndpoint,
+  prefixOf,
+  readParameters,
+  secretInUrl,
+  type UrlParameter,
+} from "../url-parts.ts";
+import type { S3StoreOptions } from "./s3-store.ts";
+
+/** What `s3://bucket/path?endpoint=…&region=…&path-style=true` says. Throws `usage`. */
+export function parseS3Url(url: string, parsed: URL): S3StoreOptions {
+  if (parsed.username !== "" || parsed.password !== "") throw refuseSecret(parsed);
+  if (parsed.hostname === "") throw badUrl(url, "names no bucket", "Write s3://bucket/path.");
+  if (parsed.hash !== "") throw badUrl(url, "has a fragment (#…)", "A # in the path is written %23.");
+  return {
+    bucket: parsed.hostname,
+    prefix: prefixOf(parsed),
+    ...readParameters(parsed, parameters, refuseSecret),
+  };
+}
+
+const parameters: Readonly<Record<string, UrlParameter<S3StoreOptions>>> = {
+  endpoint: (value) => ({ endpoint: parseEndpoint(value, refuseSecret) }),
+  region: (region) => ({ region }),
+  "path-style": (value, name) => ({ pathStyle: parseBoolean(value, name) }),
+  "ca-file": (caFile) => ({ caFile }),
+  "part-size": (value, name) => ({ partBytes: parsePartBytes(value, name) }),
+  "conditional-create": (value, name) => {
+    if (value === "auto" || value === "always" || value === "never") return { conditionalCreate: value };
+    throw badUrl(value, `is no value of "${name}"`, "Write auto, always or never.");
+  },
+};
+
+/** Limits of S3 itself (and of `S3Store`'s capabilities). */
+function parsePartBytes(value: string, name: string): number {
+  const bytes = parseBytes(value);
+  if (bytes >= 5 * mib && bytes <= 5 * gib) return bytes;
+  const hint = "S3 takes parts of 5MiB to 5GiB; only the last one may be smaller.";
+  throw badUrl(value, `is no value of "${name}"`, hint);
+}
+
+function refuseSecret(parsed: URL): EngineError {
+  return secretInUrl(parsed, "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile, instead.");
+}

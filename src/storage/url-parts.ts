@@ -1,0 +1,72 @@
+import { EngineError } from "../common/errors.ts";
+
+/** What parsers of store URLs share. Each kind of store has its own, beside its adapter. */
+
+/** Of a parsed URL, what may be repeated in a message. */
+export function withoutQuery(parsed: URL): string {
+  return `${parsed.protocol}//${parsed.host}${parsed.pathname}`;
+}
+
+/** The path with its escapes decoded, without slashes at its ends. Throws `usage` for a `%` that begins no escape. */
+export function prefixOf(parsed: URL): string {
+  try {
+    return decodeURIComponent(parsed.pathname).replace(/^\/+|\/+$/g, "");
+  } catch {
+    const hint = "A % in the path is written %25.";
+    throw badUrl(withoutQuery(parsed), "has a % that begins no escape", hint);
+  }
+}
+
+/** What one parameter behind the `?` says. Throws `usage`. */
+export type UrlParameter<T> = (value: string, name: string) => Partial<T>;
+
+/** What all parameters say. Throws `usage` for one that is unknown, and for one that looks like a credential. */
+export function readParameters<T>(
+  parsed: URL,
+  parameters: Readonly<Record<string, UrlParameter<T>>>,
+  refuseSecret: (parsed: URL) => EngineError,
+): Partial<T> {
+  let options: Partial<T> = {};
+  for (const [name, value] of parsed.searchParams) {
+    const parameter = parameters[name];
+    if (parameter === undefined && looksSecret(name)) throw refuseSecret(parsed);
+    if (parameter === undefined) {
+      const known = Object.keys(parameters).join(", ");
+      throw badUrl(withoutQuery(parsed), `has the unknown parameter "${name}"`, `Known are ${known}.`);
+    }
+    options = { ...options, ...parameter(value, name) };
+  }
+  return options;
+}
+
+/** An endpoint with its scheme, without a slash at its end. Throws `usage`. */
+export function parseEndpoint(value: string, refuseSecret: (parsed: URL) => EngineError): string {
+  const endpoint = URL.parse(value);
+  if (endpoint === null || !["http:", "https:"].includes(endpoint.protocol)) {
+    throw badUrl(value, "is not an endpoint", "Write it with its scheme: https://host:port.");
+  }
+  if (endpoint.username !== "" || endpoint.password !== "") throw refuseSecret(endpoint);
+  return value.replace(/\/+$/, "");
+}
+
+export function parseBoolean(value: string, name: string): boolean {
+  if (value === "true" || value === "false") return value === "true";
+  throw badUrl(value, `is no value of "${name}"`, "Write true or false.");
+}
+
+/** A URL that carries credentials; `instead` says where they belong. */
+export function secretInUrl(parsed: URL, instead: string): EngineError {
+  return badUrl(
+    withoutQuery(parsed),
+    "came with credentials in the URL",
+    `URLs end up in logs and process lists: ${instead}`,
+  );
+}
+
+export function badUrl(value: string, problem: string, hint: string): EngineError {
+  return new EngineError("usage", `"${value}" ${problem}`, { hint });
+}
+
+function looksSecret(name: string): boolean {
+  return /secret|access.?key|token|password|credential/i.test(name);
+}
