@@ -3,6 +3,7 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { temporaryFolder } from "../../archive/testing/archive-bench.ts";
+import { prefetchRootOf } from "../../agent/shell-text.ts";
 import { instanceFolder } from "../instance-folder.ts";
 import { configurationFiles } from "./configuration-files.ts";
 import { askedFile, rescuedFolder, restoreScript } from "./standby-restore.ts";
@@ -73,5 +74,17 @@ test("what was rescued is given at once; histories are not asked for", async () 
   await put("00000002.history");
 
   expect([await ask("A1"), await ask("00000002.history"), await ask("00000002.history")]).toEqual([0, 1, 1]);
+  expect(await fetched()).toBe("");
+});
+
+test("where the instance's process fetches ahead it is asked, and no program is started", async () => {
+  const { folder, put, ask, fetched } = await standby();
+  await put("A1");
+  const ahead = prefetchRootOf(folder.data);
+  await mkdir(ahead, { recursive: true });
+  await writeFile(join(ahead, "restore.sh"), `test "$2" = A1 && echo ahead >"$1"\n`);
+
+  expect([await ask("A1"), await ask("A1"), await ask("A2")]).toEqual([1, 0, 1]);
+  expect(await readFile(join(folder.root, "restored"), "utf8")).toBe("ahead\n");
   expect(await fetched()).toBe("");
 });

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { quoteForCommandSetting, quoteForShell } from "../../agent/shell-text.ts";
+import { prefetchRootOf, quoteForCommandSetting, quoteForShell } from "../../agent/shell-text.ts";
 import type { InstanceFolder } from "../instance-folder.ts";
 import { configurationFiles } from "./configuration-files.ts";
 
@@ -7,10 +7,13 @@ import { configurationFiles } from "./configuration-files.ts";
  * Where a standby gets WAL that its primary does not send: first what was rescued from a primary that is gone, then its cluster's
  * archive.
  *
- * PostgreSQL asks here first, before its own `pg_wal` and its primary (`WaitForWALToBecomeAvailable`, xlogrecovery.c). A program is started
- * for each segment, some 0.4 s: a standby that was restarted and had all of it from the archive would never reach a primary that
- * writes. So a segment is refused when it is asked for first. When it is asked for again, neither has it: from then on the
- * archive is asked, until it has no more, or the primary's turn comes again.
+ * PostgreSQL asks here first, before its own `pg_wal` and its primary (`WaitForWALToBecomeAvailable`, xlogrecovery.c), which
+ * is faster: a standby that was restarted and had all of it from the archive would hardly reach a primary that writes. So a
+ * segment is refused when it is asked for first. When it is asked for again, neither has it: from then on the archive is asked,
+ * until it has no more, or the primary's turn comes again.
+ *
+ * The instance's process fetches ahead (`standby-prefetch.ts`), so that a segment costs a rename; without it a program is started
+ * for each, some 0.4 s.
  *
  * Whatever goes wrong is a "no" too. Above 125 a status stops the server, which here would end a standby because a store cannot be
  * reached. It promotes nobody: a standby asks again and again, until it is told to take over.
@@ -41,12 +44,18 @@ const mostInARow = 32;
 /** While a store does not answer, the standby does not ask its primary. */
 const fetchLimitSeconds = 30;
 
+/** The command line that fetches a WAL file for a standby; the file's name and destination are added. */
+export function standbyFetchCommand(program: readonly string[], folder: InstanceFolder): readonly string[] {
+  return [...program, "wal", "fetch", "--config", configurationFiles(folder).standby];
+}
+
 /** `restore.sh PATH NAME`: exits 0 with the file in place. */
 export function restoreScript(folder: InstanceFolder, program: readonly string[]): string {
   const files = configurationFiles(folder);
   const rescued = quoteForShell(rescuedFolder(folder));
   const configuration = quoteForShell(files.standby);
-  const fetch = [...program, "wal", "fetch", "--config", files.standby].map(quoteForShell).join(" ");
+  const prefetched = quoteForShell(join(prefetchRootOf(folder.data), "restore.sh"));
+  const fetch = standbyFetchCommand(program, folder).map(quoteForShell).join(" ");
   return `#!/bin/sh
 # Written by Tidemark; changes are lost. Brings a standby one WAL file, if it can be had: PATH NAME.
 if test -f ${rescued}/"$2"; then
@@ -68,7 +77,12 @@ elif ! grep -qxF "$2" "$asked"; then
   refuse "$2"
 fi 2>/dev/null
 if limit=$(command -v timeout); then limit="$limit ${fetchLimitSeconds}"; fi
-if $limit ${fetch} "$2" "$1"; then
+bring() {
+  if test -r ${prefetched}; then $limit /bin/sh ${prefetched} "$1" "$2"
+  else $limit ${fetch} "$2" "$1"
+  fi
+}
+if bring "$1" "$2"; then
   echo "row $((row + 1))" >"$asked"
   exit 0
 fi

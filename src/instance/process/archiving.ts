@@ -10,8 +10,7 @@ import { parseServerName } from "../../repository/server-name.ts";
 import type { Repository } from "../../repository/repository.ts";
 import type { ArchiveSpec } from "../archive-spec.ts";
 import type { InstanceFailure } from "../instance-status.ts";
-import { failureOf } from "./failure.ts";
-import { GrowingPause } from "./growing-pause.ts";
+import { KeptOrder } from "./kept-order.ts";
 
 /** What is archived, and where to. */
 export interface ArchivingOrder {
@@ -30,14 +29,6 @@ export interface ArchivingOptions {
   readonly log: Log;
 }
 
-/** An agent that runs with certain settings. */
-interface Run {
-  /** Tells settings from others. */
-  readonly key: string;
-  readonly abort: AbortController;
-  readonly ended: Promise<void>;
-}
-
 /** How long the agent's own answer may take before the status goes without it. */
 const statusTimeoutMs = 1000;
 /** A status that is asked for again within this time is the one before. */
@@ -48,35 +39,29 @@ const statusAgeMs = 1000;
  */
 export class Archiving {
   readonly #options: ArchivingOptions;
-  #run: Run | undefined;
-  /** Changes of settings, one after the other. */
-  #changes: Promise<void> = Promise.resolve();
-  #isClosed = false;
-  #failure: InstanceFailure | undefined;
+  readonly #kept: KeptOrder<ArchivingOrder>;
   #spoolRoot: string | undefined;
-  #servingSinceMs: number | undefined;
   #status: { readonly value: Promise<AgentStatus | undefined>; readonly atMs: number } | undefined;
 
   constructor(options: ArchivingOptions) {
+    const { clock, log } = options;
     this.#options = options;
+    this.#kept = new KeptOrder({
+      name: "archiving",
+      serve: async (order, signal, begun) => this.#serve(order, signal, begun),
+      onFailure: ({ message }) => log.error("cannot archive", { error: message }),
+      clock,
+    });
   }
 
   /** Why nothing is archived, while that is so: a repository that cannot be opened, an archive that is another's. */
   get failure(): InstanceFailure | undefined {
-    return this.#failure;
+    return this.#kept.failure;
   }
 
   /** Goes on with this order; the agent with the one before ends first. Nothing happens when it is the same. */
   follow(order: ArchivingOrder | undefined): void {
-    const key = JSON.stringify(order ?? null);
-    this.#changes = this.#changes.then(async () => {
-      if (this.#isClosed || this.#run?.key === key) return;
-      await this.#end();
-      if (order === undefined) return;
-      const abort = new AbortController();
-      // Never rejects.
-      this.#run = { key, abort, ended: this.#keepRunning(order, abort.signal) };
-    });
+    this.#kept.follow(order);
   }
 
   /** What the agent says; undefined where none serves just now. Never throws. */
@@ -90,9 +75,7 @@ export class Archiving {
 
   /** Stops the agent; pushes under way get ten seconds. */
   async close(): Promise<void> {
-    this.#isClosed = true;
-    await this.#changes;
-    await this.#end();
+    await this.#kept.close();
   }
 
   async #askAgent(): Promise<AgentStatus | undefined> {
@@ -105,37 +88,10 @@ export class Archiving {
     }
   }
 
-  async #end(): Promise<void> {
-    this.#run?.abort.abort(new EngineError("aborted", "archiving was stopped"));
-    await this.#run?.ended;
-    this.#run = undefined;
-    this.#failure = undefined;
-  }
-
-  /** What fails is tried again for ever: nobody else would archive. */
-  async #keepRunning(order: ArchivingOrder, signal: AbortSignal): Promise<void> {
-    const { clock, log } = this.#options;
-    const pause = new GrowingPause();
-    while (!signal.aborted) {
-      this.#servingSinceMs = undefined;
-      try {
-        await this.#serve(order, signal);
-      } catch (error) {
-        if (signal.aborted) return;
-        const failure = failureOf(error);
-        if (failure.message !== this.#failure?.message)
-          log.error("cannot archive", { error: failure.message });
-        this.#failure = failure;
-        const nowMs = clock.monotonicMs();
-        const pauseMs = pause.afterFailure(nowMs - (this.#servingSinceMs ?? nowMs));
-        await clock.sleep(pauseMs, signal).catch(() => undefined);
-      }
-    }
-  }
-
   async #serve(
     { dataDirectory, spoolDirectory, archive }: ArchivingOrder,
     signal: AbortSignal,
+    begun: () => void,
   ): Promise<void> {
     const { pushCommand, beforeWriting, clock, log } = this.#options;
     const codec = requireEncoder(archive.walCompression);
@@ -160,8 +116,7 @@ export class Archiving {
         signal,
         onServing: ({ spoolRoot }) => {
           this.#spoolRoot = spoolRoot;
-          this.#servingSinceMs = clock.monotonicMs();
-          this.#failure = undefined;
+          begun();
         },
       });
     } finally {

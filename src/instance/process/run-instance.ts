@@ -5,6 +5,7 @@ import type { Log } from "../../common/log.ts";
 import { limitLogs } from "../../common/limited-logs.ts";
 import { readBootstrapReport } from "../bootstrap/bootstrap-report.ts";
 import { pushCommand } from "../configuration/command-configuration.ts";
+import { standbyFetchCommand } from "../configuration/standby-restore.ts";
 import { parseLsn } from "../../postgres/lsn.ts";
 import { instanceFolder, type InstanceFolder } from "../instance-folder.ts";
 import type { InstanceSpec } from "../instance-spec.ts";
@@ -22,6 +23,7 @@ import { listenInFolder } from "./listen-in-folder.ts";
 import { removeProcessState } from "./process-file.ts";
 import { ServerActions } from "./server-actions.ts";
 import { readInstanceSpec } from "./spec-file.ts";
+import { StandbyPrefetch } from "./standby-prefetch.ts";
 import { StandbyLog } from "./standby-log.ts";
 import { Supervisor, type SupervisorReport } from "./supervisor.ts";
 import { takeBackup } from "./take-backup.ts";
@@ -65,6 +67,12 @@ export async function runInstance(options: RunInstanceOptions): Promise<void> {
     log,
   });
   const slot = new PrimarySlot({ clock, log });
+  const prefetch = new StandbyPrefetch({
+    folder,
+    fetchCommand: standbyFetchCommand(program, folder),
+    clock,
+    log,
+  });
   const standbyLog = await StandbyLog.open(folder.serverLog);
   const supervisor = new Supervisor({
     spec,
@@ -74,6 +82,7 @@ export async function runInstance(options: RunInstanceOptions): Promise<void> {
       followed = current;
       archiving.follow(archivingOrder(folder, current));
       slot.follow(current);
+      prefetch.follow(current);
     },
     beforeStop: async (reason) => desk.cancel(reason),
     clock,
@@ -194,7 +203,7 @@ export async function runInstance(options: RunInstanceOptions): Promise<void> {
     over.abort();
     await limiting;
     signal.removeEventListener("abort", leave);
-    await Promise.all([desk.close(), archiving.close(), slot.close(), rescue.close()]);
+    await Promise.all([desk.close(), archiving.close(), slot.close(), prefetch.close(), rescue.close()]);
     await removeProcessState(folder);
   }
   log.info("ended");
