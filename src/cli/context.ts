@@ -30,7 +30,11 @@ export async function resolveConfig(options: RepositoryOptions): Promise<Config>
   };
 }
 
-function repositoryFromFlags(url: string, options: RepositoryOptions): RepositorySettings {
+/** A repository that is named by its URL alone, with what flags say of its place. */
+export function repositoryFromFlags(
+  url: string,
+  options: Pick<RepositoryOptions, "endpointUrl" | "region" | "pathStyle" | "caFile">,
+): RepositorySettings {
   return {
     url,
     ...(options.endpointUrl === undefined ? {} : { endpoint: options.endpointUrl }),

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
+import { addCheckCommands } from "./check-program.ts";
 import { addControlCommands } from "./control-commands.ts";
 import { addControlPlaneCommands } from "./control-program.ts";
 import { addDirectoryRestoreOptions } from "./restore-options.ts";
@@ -35,6 +36,7 @@ export function createProgram(signal: AbortSignal): Command {
   const base = program.command("base").description("base backups, directly");
   addBaseCommands(base, signal);
   addRestoreCommand(base, signal);
+  addCheckCommands(program, signal);
   addManifestCommands(program);
   addControlPlaneCommands(program, signal);
   addControlCommands(program, signal);

@@ -39,6 +39,8 @@ export const errorCodes = {
   "object-corrupt": { exit: 14, retryable: false, owner: "environment" },
   /** An object that must be there is not. */
   "object-missing": { exit: 15, retryable: false, owner: "environment" },
+  /** The object store answers, and does something else than Tidemark must rely on; `tidemark check store` says what. */
+  "store-unfit": { exit: 19, retryable: false, owner: "environment" },
   /** PostgreSQL's server programs were not found, or are of the wrong major version. */
   "postgres-missing": { exit: 20, retryable: false, owner: "operator" },
   /** PostgreSQL could not be started, stopped or reached, or an SQL command failed. */

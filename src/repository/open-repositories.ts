@@ -5,7 +5,7 @@ import { openStore, parseStoreUrl } from "../storage/open-store.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import { wrapStore } from "../storage/wrap-store.ts";
 import { ClaimNote } from "./claim-note.ts";
-import { objectHeaders } from "./object-headers.ts";
+import { requireS3Settings, s3StoreOptions } from "./s3-settings.ts";
 import type { RepositorySettings } from "./repository-settings.ts";
 import type { Repository } from "./repository.ts";
 import { parseServerName, type ServerName } from "./server-name.ts";
@@ -106,25 +106,24 @@ function claimNoteFor(
   });
 }
 
+/** The store that settings name, unwrapped. Throws as `openRepositories`. */
+export async function openSettingsStore(
+  settings: NamedSettings,
+  signal: AbortSignal,
+  root: { readonly createRoot?: boolean; readonly allowMissingRoot?: boolean } = {},
+): Promise<ObjectStore> {
+  requireS3Settings(settings.name, settings);
+  return openStore(settings.url, { ...root, s3: s3StoreOptions(settings), signal });
+}
+
 async function openWrapped(
-  settings: RepositorySettings,
+  settings: NamedSettings,
   log: Log,
   signal: AbortSignal,
   root: { readonly createRoot: boolean; readonly allowMissingRoot: boolean },
 ): Promise<ObjectStore> {
-  const { endpoint, region, pathStyle, caFile, credentialsFile, maxBytesPerSecond } = settings;
-  const store = await openStore(settings.url, {
-    ...root,
-    s3: {
-      ...(endpoint === undefined ? {} : { endpoint }),
-      ...(region === undefined ? {} : { region }),
-      ...(pathStyle === undefined ? {} : { pathStyle }),
-      ...(caFile === undefined ? {} : { caFile }),
-      ...(credentialsFile === undefined ? {} : { credentialsFile }),
-      headersOf: objectHeaders(settings),
-    },
-    signal,
-  });
+  const { maxBytesPerSecond } = settings;
+  const store = await openSettingsStore(settings, signal, root);
   if (maxBytesPerSecond === undefined) return wrapStore(store, { log });
   const rate = { writeBytesPerSecond: maxBytesPerSecond, readBytesPerSecond: maxBytesPerSecond };
   return wrapStore(store, { log, rate });

@@ -13,6 +13,8 @@ export interface ObjectInfo {
   readonly modifiedAt: Date;
   /** Where the store has one: changes whenever the object is replaced. Compare it only with another of the same store. */
   readonly etag?: string;
+  /** Of `head`, where the store says it: how it keeps the object. */
+  readonly storedAs?: { readonly encryption?: string; readonly storageClass?: string };
 }
 
 /** One line of a listing with a delimiter: an object, or the common prefix (ending in `/`) of several. */
@@ -67,6 +69,23 @@ export interface StoreCapabilities {
   readonly preferredPartBytes: number;
   /** Parts of one upload may be written at the same time and in any order (otherwise: one after the other, in order). */
   readonly parallelParts: boolean;
+  /** Who makes this kind of store, for people. */
+  readonly maker?: string;
+  /** Everything is encrypted at rest without being asked. */
+  readonly encryptsAlways?: boolean;
+  /** What is replaced or deleted stays as an older version, and is paid for. Absent while it is not known. */
+  readonly keepsVersions?: boolean;
+  /** What else a person should know of this kind of store: `tidemark check store` shows it. */
+  readonly remarks?: readonly StoreRemark[];
+}
+
+export interface StoreRemark {
+  /** A word: `multipart`. */
+  readonly topic: string;
+  /** Lower case, without a full stop. */
+  readonly text: string;
+  /** A full sentence; where it is given, somebody should do something. */
+  readonly hint?: string;
 }
 
 /**

@@ -77,7 +77,7 @@ describe("store URLs", () => {
     [
       "s3://b/p?regoin=x",
       '"s3://b/p" has the unknown parameter "regoin"',
-      "Known are endpoint, region, path-style, ca-file, part-size, conditional-create.",
+      "Known are endpoint, region, path-style, ca-file, profile, aws-profile, proxy, part-size, conditional-create.",
     ],
   ] as const)("%j is refused with its reason", ([url, message, hint]) => {
     expect(() => parseStoreUrl(url)).toThrow(expect.objectContaining({ code: "usage", message, hint }));

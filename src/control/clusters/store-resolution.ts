@@ -1,7 +1,10 @@
 import { z } from "zod";
+import { describeError } from "../../common/errors.ts";
 import { objectStore, type inTreeStore } from "../../manifest/kinds/object-store.ts";
 import type { RepositorySettings } from "../../repository/repository-settings.ts";
+import { refusedS3Settings } from "../../repository/s3-settings.ts";
 import type { ResourceStore } from "../resources/resource-store.ts";
+import { sidecarSettings } from "./sidecar-environment.ts";
 
 /** From what manifests say of a store, and the Secrets they name, to what is needed to open it. */
 
@@ -17,7 +20,7 @@ export interface StoreDescription {
   readonly configuration: StoreConfiguration;
   readonly retentionPolicy: string | undefined;
   readonly retentionIntervalSeconds: number;
-  /** Environment of the sidecar: of it only the region is of use. */
+  /** Of the sidecar, as far as it is plain text: `sidecar-environment.ts` says what is of use. */
   readonly environment: Readonly<Record<string, string>>;
 }
 
@@ -98,28 +101,44 @@ export function resolveStore(
   const accessKeyId = read(s3?.accessKeyId, "the access key");
   const secretAccessKey = read(s3?.secretAccessKey, "the secret key");
   const sessionToken = read(s3?.sessionToken, "the session token");
-  const region =
-    typeof s3?.region === "string" ? s3.region : (read(s3?.region, "the region") ?? regionOf(description));
+  const region = typeof s3?.region === "string" ? s3.region : read(s3?.region, "the region");
   const certificates = read(configuration.endpointCA, "endpointCA");
   if ((s3?.accessKeyId === undefined) !== (s3?.secretAccessKey === undefined)) {
     problems.push(`store "${name}" needs both accessKeyId and secretAccessKey`);
   }
   if (problems.length > 0 || url === undefined) return { kind: "missing", problems };
+  const settings = {
+    name,
+    url,
+    ...sidecarSettings(description.environment, {
+      endpoint: configuration.endpointURL,
+      hasKeys: accessKeyId !== undefined,
+    }),
+    ...(region === undefined ? {} : { region }),
+    ...headersOf(configuration),
+  };
+  const refused = problemsOf(name, settings);
+  if (refused.length > 0) return { kind: "missing", problems: refused };
   return ok({
     ...description,
-    settings: {
-      name,
-      url,
-      ...(configuration.endpointURL === undefined ? {} : { endpoint: configuration.endpointURL }),
-      ...(region === undefined ? {} : { region }),
-      ...headersOf(configuration),
-    },
+    settings,
     credentials:
       accessKeyId === undefined || secretAccessKey === undefined
         ? undefined
         : { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) },
     certificates,
   });
+}
+
+/** What the store at this address does not do, or that the address is none. */
+function problemsOf(name: string, settings: RepositorySettings): readonly string[] {
+  try {
+    return refusedS3Settings(settings).map(
+      ({ problem, hint }) => `store "${name}" cannot work so: ${problem}. ${hint}`,
+    );
+  } catch (error) {
+    return [`store "${name}" cannot be opened: ${describeError(error)}`];
+  }
 }
 
 function headersOf({
@@ -164,10 +183,6 @@ const secretData = z.record(z.string(), z.string());
 function urlOf(destinationPath: string): string | undefined {
   const path = destinationPath.replace(/(?<=.)\/+$/, "");
   return ["s3://", "file://", "/"].some((start) => path.startsWith(start)) ? path : undefined;
-}
-
-function regionOf({ environment }: StoreDescription): string | undefined {
-  return environment["AWS_DEFAULT_REGION"] ?? environment["AWS_REGION"];
 }
 
 function ok<T>(value: T): Resolution<T> {

@@ -1,7 +1,8 @@
 /** S3 credentials from a file of our own, for those whose credentials come from a secret store and are rotated there. */
-import { open, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { systemClock, type Clock } from "../../common/clock.ts";
-import { EngineError, fileError } from "../../common/errors.ts";
+import { readClosedFile, unreadableFile } from "../../common/closed-file.ts";
+import { EngineError } from "../../common/errors.ts";
 import { Secret } from "../../common/log.ts";
 
 export interface S3Credentials {
@@ -25,6 +26,8 @@ export function identityOf({ accessKeyId, secretAccessKey, sessionToken }: S3Cre
     ...(sessionToken === undefined ? {} : { sessionToken: sessionToken.reveal() }),
   };
 }
+
+const what = "credentials file";
 
 /** How often the file is looked at: what a look costs is nothing beside a request, and rotation is taken up soon. */
 const lookMs = 1000;
@@ -93,7 +96,7 @@ async function versionOf(path: string): Promise<string> {
     const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
     return [dev, ino, size, mtimeNs, ctimeNs].join(" ");
   } catch (error) {
-    throw unreadable(path, error);
+    throw unreadableFile(path, what, error);
   }
 }
 
@@ -108,16 +111,8 @@ interface FileContent {
 async function readCredentialsFile(path: string): Promise<FileContent> {
   // Taken before the content: a change in between is seen as one by the next look.
   const version = await versionOf(path);
-  try {
-    await using file = await open(path, "r");
-    const { mode, mtimeMs } = await file.stat();
-    // Windows has no such bits.
-    if (process.platform !== "win32" && (mode & 0o077) !== 0) throw openToOthers(path, mode);
-    return { credentials: parseCredentials(await file.readFile("utf8")), version, modifiedAtMs: mtimeMs };
-  } catch (error) {
-    if (error instanceof EngineError) throw error;
-    throw unreadable(path, error);
-  }
+  const { text, modifiedAtMs } = await readClosedFile(path, what);
+  return { credentials: parseCredentials(text), version, modifiedAtMs };
 }
 
 /** Written out instead of a schema: whatever says what is wrong with a value would show it. */
@@ -136,22 +131,6 @@ function parseCredentials(text: string): S3Credentials | undefined {
   if (sessionToken === undefined) return credentials;
   if (typeof sessionToken !== "string" || sessionToken === "") return undefined;
   return { ...credentials, sessionToken: new Secret(sessionToken) };
-}
-
-function unreadable(path: string, cause: unknown): EngineError {
-  return new EngineError("config", `could not read the credentials file "${path}"`, {
-    cause: fileError("read", path, cause),
-    hint: "It must be there, and belong to the user who runs this.",
-  });
-}
-
-function openToOthers(path: string, mode: number): EngineError {
-  const bits = (mode & 0o777).toString(8).padStart(3, "0");
-  return new EngineError(
-    "config",
-    `the credentials file "${path}" has mode ${bits}: others than its owner can read it`,
-    { hint: `Close it to them (chmod 600 ${path}); if others may have read it, change the credentials.` },
-  );
 }
 
 function notCredentials(path: string): EngineError {

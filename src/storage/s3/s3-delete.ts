@@ -11,7 +11,7 @@ const singleDeletesAtOnce = 8;
 export function createDelete(
   session: S3Session,
 ): (keys: readonly string[], options: CallOptions) => Promise<void> {
-  let batches = true;
+  let batches = session.profile.batchDelete;
 
   return async (keys, options) => {
     for (let at = 0; at < keys.length; at += batchKeys) {
@@ -30,7 +30,7 @@ export function createDelete(
   };
 }
 
-/** False when the server does not know this request (GCS), or wants a checksum in a form we do not send. */
+/** False when the server does not know this request, or wants a checksum in a form we do not send. */
 async function deleteBatch(
   session: S3Session,
   keys: readonly string[],

@@ -12,6 +12,8 @@ export interface S3Action {
   /** Where: `s3://bucket/path`. */
   readonly url: string;
   readonly endpoint: string | undefined;
+  /** What requests go through. */
+  readonly proxy: string | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -26,8 +28,6 @@ const deniedHints: Readonly<Record<string, string>> = {
     "Renew the session token; where a role provides it, check that the role can still be assumed.",
   RequestTimeTooSkewed:
     "The clock of this machine and that of the store differ too much: synchronise it (NTP).",
-  CredentialsProviderError:
-    "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile (AWS_PROFILE), or run where a role is attached.",
   AuthorizationHeaderMalformed: "The region is probably not the bucket's: set it with region= or AWS_REGION.",
   InvalidObjectState: "The object is in an archive class: restore it there first, then try again.",
 };
@@ -118,6 +118,15 @@ export function s3StoreError(error: unknown, what: S3Action): EngineError {
       hint: "Create the bucket first; Tidemark does not, because its settings (region, versioning, who may read) are yours.",
     });
   }
+  if (status === 407) {
+    return new EngineError(
+      "store-denied",
+      `${message}: the proxy ${what.proxy ?? ""} wants credentials (407)`,
+      {
+        hint: "Name a file with its user:password (proxyCredentialsFile), or write them into HTTPS_PROXY.",
+      },
+    );
+  }
   const denied =
     deniedHints[deniedAliases[name] ?? name] ??
     (status === 401 || status === 403 ? deniedHints.AccessDenied : undefined);
@@ -141,7 +150,7 @@ export function s3StoreError(error: unknown, what: S3Action): EngineError {
       ...(unwelcomeCodes.has(name) ? { hint: unwelcomeHint } : {}),
     });
   }
-  return unavailable(message, error, what.endpoint);
+  return unavailable(message, error, what);
 }
 
 function wrongRegion(message: string, error: unknown): EngineError {
@@ -152,7 +161,7 @@ function wrongRegion(message: string, error: unknown): EngineError {
   });
 }
 
-function unavailable(message: string, error: unknown, endpoint: string | undefined): EngineError {
+function unavailable(message: string, error: unknown, { endpoint, proxy }: S3Action): EngineError {
   const code = systemErrorCode(error) ?? "";
   if (tlsCodes.test(code)) {
     return new EngineError(
@@ -177,7 +186,9 @@ function unavailable(message: string, error: unknown, endpoint: string | undefin
     code === "ENOTFOUND"
       ? `The name of the host is not known here: check the endpoint${at}, and path-style if the bucket is part of the name.`
       : code === "ECONNREFUSED"
-        ? `Nothing listens${at}: check the endpoint, and that the store runs.`
+        ? proxy === undefined
+          ? `Nothing listens${at}: check the endpoint, and that the store runs.`
+          : `Nothing listens at the proxy ${proxy}, or${at === "" ? " at the store" : at}: check both.`
         : undefined;
   return new EngineError(
     "store-unavailable",

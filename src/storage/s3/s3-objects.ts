@@ -1,6 +1,6 @@
 /** Looking at objects, opening them and writing them whole. */
 import type { Readable } from "node:stream";
-import type { GetObjectCommandOutput } from "@aws-sdk/client-s3";
+import type { GetObjectCommandOutput, HeadObjectCommandOutput, StorageClass } from "@aws-sdk/client-s3";
 import { EngineError } from "../../common/errors.ts";
 import { createBody } from "../object-body.ts";
 import type { ByteRange, CallOptions, ObjectInfo, OpenObject, WriteOptions } from "../object-store.ts";
@@ -14,15 +14,16 @@ export interface ObjectHeaders {
   readonly ServerSideEncryption?: "AES256" | "aws:kms";
   readonly SSEKMSKeyId?: string;
   readonly Tagging?: string;
-  readonly StorageClass?: "STANDARD" | "STANDARD_IA" | "ONEZONE_IA" | "INTELLIGENT_TIERING" | "GLACIER_IR";
+  /** The SDK's types name those of AWS; other servers have classes of their own. */
+  readonly StorageClass?: StorageClass;
 }
 
 export interface S3Context {
   readonly session: S3Session;
   readonly condition: ConditionKnowledge;
   readonly headersOf: (key: string) => ObjectHeaders;
-  /** Set once an answer showed that the bucket is there: from then on 404 means the key. */
-  readonly bucket: { seen: boolean };
+  /** Learned from answers. `seen`: the bucket is there, and 404 means the key. `versioned`: what is replaced or deleted stays. */
+  readonly bucket: { seen: boolean; versioned?: boolean };
 }
 
 export function trimQuotes(etag: string): string {
@@ -40,13 +41,22 @@ export async function headObject(
     try {
       const output = await session.send(new session.sdk.HeadObjectCommand(target), options.signal);
       context.bucket.seen = true;
-      return objectInfo(key, output.ContentLength ?? 0, output);
+      return { ...objectInfo(key, output.ContentLength ?? 0, output), ...storedAs(output) };
     } catch (error) {
       if (!isNotFound(error)) throw error;
       if (!context.bucket.seen) await checkBucket(context, target, options);
       return undefined;
     }
   });
+}
+
+function storedAs(output: HeadObjectCommandOutput): Pick<ObjectInfo, "storedAs"> {
+  const { ServerSideEncryption: encryption, StorageClass: storageClass } = output;
+  const isUsual = storageClass === undefined || storageClass === "STANDARD";
+  if (encryption === undefined && isUsual) return {};
+  return {
+    storedAs: { ...(encryption === undefined ? {} : { encryption }), ...(isUsual ? {} : { storageClass }) },
+  };
 }
 
 /** A HEAD answer has no body and so does not tell a missing bucket from a missing key; the same GET does. */
@@ -214,6 +224,7 @@ async function putOnce(
     try {
       const output = await session.send(command, options.signal);
       context.bucket.seen = true;
+      context.bucket.versioned = output.VersionId !== undefined && output.VersionId !== "null";
       return objectInfo(key, content.ContentLength, { LastModified: answeredAt(), ...output });
     } catch (error) {
       if (!ifAbsent || !isPreconditionFailed(error)) throw error;

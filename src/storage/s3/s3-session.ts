@@ -1,35 +1,28 @@
 /** One client of one bucket: what every S3 call of the adapter shares. */
-import { readFile } from "node:fs/promises";
-import { Agent as HttpAgent } from "node:http";
-import { Agent as HttpsAgent } from "node:https";
 import type * as AwsS3 from "@aws-sdk/client-s3";
-import type { S3Client, S3ClientConfig, ServiceInputTypes, ServiceOutputTypes } from "@aws-sdk/client-s3";
+import type { S3Client, ServiceInputTypes, ServiceOutputTypes } from "@aws-sdk/client-s3";
 import { throwIfAborted } from "../../common/abort.ts";
-import { EngineError, fileError } from "../../common/errors.ts";
-import { identityOf, S3CredentialsFile, type S3Credentials } from "./s3-credentials.ts";
+import type { EngineError } from "../../common/errors.ts";
+import { openStoreAgents, type NetworkOptions } from "../network/store-agents.ts";
 import { s3StoreError } from "./s3-errors.ts";
+import { credentialsError, identitySettings, type S3IdentityOptions } from "./s3-identity.ts";
+import { chooseS3Profile, type S3Profile, type S3ProfileName } from "./s3-profile.ts";
 
 /** The SDK's module: 36 MB of memory and 70 ms, so it is loaded when a store is opened and handed around. */
 type S3Sdk = typeof AwsS3;
 
-export interface S3SessionOptions {
+export interface S3SessionOptions extends S3IdentityOptions, NetworkOptions {
   readonly bucket: string;
   /** Path in the bucket under which all keys lie, without slashes at its ends; empty for the bucket itself. */
   readonly prefix?: string;
-  /** Default: AWS_REGION or the profile's; `us-east-1` where an endpoint is given (most other servers take any). */
+  /** Default: the endpoint's where it says one, else AWS_REGION or the profile's; `us-east-1` for other endpoints. */
   readonly region?: string;
   /** `https://host[:port]` of a server other than AWS. */
   readonly endpoint?: string;
   /** `endpoint/bucket/key` instead of `bucket.endpoint/key`. Default: true where an endpoint is given. */
   readonly pathStyle?: boolean;
-  /** Default: the SDK's chain (environment, profile, web identity, container, instance role), asked when first needed. */
-  readonly credentials?: S3Credentials;
-  /** A file of mode 0600 that holds them (`s3-credentials.ts`), read again when it changes. `credentials` win. */
-  readonly credentialsFile?: string;
-  /** PEM file with the certificates of the authorities to trust, instead of the built-in ones. */
-  readonly caFile?: string;
-  /** Connections at once, opened bodies included. Default 64. */
-  readonly maxSockets?: number;
+  /** What kind of server it is. Default: by the endpoint. */
+  readonly profile?: S3ProfileName;
   /** Time to connect, in ms. Default 10 000. */
   readonly connectTimeoutMs?: number;
   /** Silence on a connection before it is given up, in ms. Default 120 000. */
@@ -40,6 +33,7 @@ export interface S3SessionOptions {
 
 export interface S3Session {
   readonly sdk: S3Sdk;
+  readonly profile: S3Profile;
   readonly bucket: string;
   /** `s3://bucket/path`. */
   readonly url: string;
@@ -71,14 +65,19 @@ export async function openS3Session(options: S3SessionOptions): Promise<S3Sessio
   ]);
   const prefix = options.prefix ?? "";
   const url = prefix === "" ? `s3://${options.bucket}` : `s3://${options.bucket}/${prefix}`;
-  const agent = { keepAlive: true, maxSockets: options.maxSockets ?? 64 };
-  const ca = options.caFile === undefined ? {} : { ca: await readCertificates(options.caFile) };
+  const profile = chooseS3Profile(options.endpoint, options.profile);
+  const agents = await openStoreAgents(options);
+  const region = regionOf(options, profile);
   const client = new sdk.S3Client({
-    ...clientIdentity(options),
-    ...(await credentialsOption(options)),
+    ...(region === undefined ? {} : { region }),
+    ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
+    forcePathStyle: options.pathStyle ?? options.endpoint !== undefined,
+    ...(await identitySettings(options, region, agents)),
+    // Without one it warns on the console of credentials that it passes over.
+    logger: silent,
     requestHandler: new NodeHttpHandler({
-      httpAgent: new HttpAgent(agent),
-      httpsAgent: new HttpsAgent({ ...agent, ...ca }),
+      httpAgent: agents.http,
+      httpsAgent: agents.https,
       connectionTimeout: options.connectTimeoutMs ?? 10_000,
       socketTimeout: options.idleTimeoutMs ?? 120_000,
       // Queueing for a socket is normal here and bounded elsewhere; the SDK would print a warning to the console.
@@ -95,16 +94,22 @@ export async function openS3Session(options: S3SessionOptions): Promise<S3Sessio
   });
 
   const translate = (error: unknown, action: string, signal: AbortSignal | undefined): EngineError =>
-    s3StoreError(error, { action, url, endpoint: options.endpoint, signal });
+    s3StoreError(error, { action, url, endpoint: options.endpoint, proxy: agents.proxy, signal });
   return {
     sdk,
+    profile,
     bucket: options.bucket,
     url,
     encrypted: options.endpoint?.startsWith("http:") !== true,
     fullKey: (key) => (prefix === "" ? key : `${prefix}/${key}`),
     relativeKey: (fullKey) => (prefix === "" ? fullKey : fullKey.slice(prefix.length + 1)),
-    send: async (command, signal) =>
-      client.send(command, signal === undefined ? {} : { abortSignal: signal }),
+    send: async (command, signal) => {
+      // From memory but for the first time and shortly before they expire; asked here so that their trouble is told from the store's.
+      await client.config.credentials().catch((error: unknown) => {
+        throw credentialsError(error, url);
+      });
+      return client.send(command, signal === undefined ? {} : { abortSignal: signal });
+    },
     translate,
     attempt: async (action, signal, fn) => {
       try {
@@ -118,30 +123,11 @@ export async function openS3Session(options: S3SessionOptions): Promise<S3Sessio
   };
 }
 
-function clientIdentity({ endpoint, ...options }: S3SessionOptions): S3ClientConfig {
-  const region =
-    options.region ?? (endpoint === undefined ? undefined : (process.env.AWS_REGION ?? "us-east-1"));
-  return {
-    ...(region === undefined ? {} : { region }),
-    ...(endpoint === undefined ? {} : { endpoint }),
-    forcePathStyle: options.pathStyle ?? endpoint !== undefined,
-  };
-}
+const nothing = (): void => undefined;
+const silent = { trace: nothing, debug: nothing, info: nothing, warn: nothing, error: nothing };
 
-async function credentialsOption(options: S3SessionOptions): Promise<Pick<S3ClientConfig, "credentials">> {
-  const { credentials, credentialsFile } = options;
-  if (credentials !== undefined) return { credentials: identityOf(credentials) };
-  if (credentialsFile === undefined) return {};
-  const file = await S3CredentialsFile.open(credentialsFile);
-  return { credentials: async () => file.identity() };
-}
-
-async function readCertificates(path: string): Promise<Buffer> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    throw new EngineError("config", `could not read the CA file "${path}"`, {
-      cause: fileError("read", path, error),
-    });
-  }
+/** Undefined: the SDK finds it. What the endpoint says is meant for it, other than a variable of the environment. */
+function regionOf({ endpoint, region }: S3SessionOptions, profile: S3Profile): string | undefined {
+  const known = region ?? profile.region;
+  return known ?? (endpoint === undefined ? undefined : (process.env.AWS_REGION ?? "us-east-1"));
 }

@@ -8,8 +8,9 @@ import { ConditionKnowledge, type ConditionalCreate } from "./s3-condition.ts";
 import { createDelete } from "./s3-delete.ts";
 import { listObjects, listUploads } from "./s3-list.ts";
 import { getObject, headObject, putObject, type ObjectHeaders, type S3Context } from "./s3-objects.ts";
+import type { S3Profile } from "./s3-profile.ts";
 import { openS3Session, type S3SessionOptions } from "./s3-session.ts";
-import { abortS3Upload, maxS3Parts, startS3Upload } from "./s3-upload.ts";
+import { abortS3Upload, startS3Upload } from "./s3-upload.ts";
 
 export interface S3StoreOptions extends S3SessionOptions {
   /** Whether `If-None-Match: *` is honoured. `auto` (default) trusts it once it was seen to be; see `s3-condition.ts`. */
@@ -28,26 +29,35 @@ export interface S3StoreOptions extends S3SessionOptions {
 export async function openS3Store(options: S3StoreOptions): Promise<ObjectStore> {
   throwIfAborted(options.signal);
   const session = await openS3Session(options);
-  const condition = new ConditionKnowledge(options.conditionalCreate ?? "auto");
+  const { profile } = session;
+  const condition = new ConditionKnowledge(options.conditionalCreate ?? profile.conditionalCreate);
   const context: S3Context = {
     session,
     condition,
-    headersOf: options.headersOf ?? (() => ({})),
+    headersOf: withoutNeedless(options.headersOf ?? (() => ({})), profile),
     bucket: { seen: false },
   };
-  const limits: Omit<StoreCapabilities, "conditionalCreate"> = {
+  const limits: Omit<StoreCapabilities, "conditionalCreate" | "keepsVersions"> = {
     minPartBytes: 5 * mib,
     maxPartBytes: 5 * gib,
-    maxParts: maxS3Parts,
+    maxParts: profile.maxParts,
     preferredPartBytes: options.partBytes ?? 16 * mib,
     parallelParts: true,
+    maker: profile.title,
+    encryptsAlways: profile.encryption === "always",
+    remarks: profile.remarks,
   };
   const deleteKeys = createDelete(session);
 
   const store: ObjectStore = {
     url: session.url,
     get capabilities() {
-      return { conditionalCreate: condition.proven, ...limits };
+      const { versioned } = context.bucket;
+      return {
+        conditionalCreate: condition.proven,
+        ...(versioned === undefined ? {} : { keepsVersions: versioned }),
+        ...limits,
+      };
     },
     head: async (key, callOptions = {}) => {
       checkObjectKey(key);
@@ -86,4 +96,17 @@ export async function openS3Store(options: S3StoreOptions): Promise<ObjectStore>
     close: async () => session.close(),
   };
   return store;
+}
+
+/** Where everything is encrypted anyway, asking for it is refused: what was wanted is there without the header. */
+function withoutNeedless(
+  headersOf: (key: string) => ObjectHeaders,
+  { encryption }: S3Profile,
+): (key: string) => ObjectHeaders {
+  if (encryption === "on request") return headersOf;
+  return (key) => {
+    const headers = headersOf(key);
+    const { ServerSideEncryption: wanted, ...rest } = headers;
+    return wanted === "AES256" ? rest : headers;
+  };
 }

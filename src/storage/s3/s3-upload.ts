@@ -6,9 +6,6 @@ import { isNotImplemented, isPreconditionFailed, s3ErrorName } from "./s3-errors
 import { headObject, objectExists, objectInfo, putObject, trimQuotes, type S3Context } from "./s3-objects.ts";
 import { createPayload, instrument } from "./s3-payload.ts";
 
-/** S3's own limit. */
-export const maxS3Parts = 10_000;
-
 interface Started {
   readonly Bucket: string;
   readonly Key: string;
@@ -35,7 +32,7 @@ export async function startS3Upload(
     if (UploadId === undefined) throw new Error("the answer has no upload ID");
     return { ...target, UploadId };
   });
-  const ledger = new PartLedger<string>(partBytes, maxS3Parts);
+  const ledger = new PartLedger<string>(partBytes, session.profile.maxParts);
   let completed: ObjectInfo | undefined;
 
   const abort = async (options: CallOptions = {}): Promise<void> => {

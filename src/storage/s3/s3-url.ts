@@ -9,6 +9,8 @@ import {
   secretInUrl,
   type UrlParameter,
 } from "../url-parts.ts";
+import { parseProxy } from "../network/proxy-choice.ts";
+import { s3ProfileNames, type S3ProfileName } from "./s3-profile.ts";
 import type { S3StoreOptions } from "./s3-store.ts";
 
 /** What `s3://bucket/path?endpoint=…&region=…&path-style=true` says. Throws `usage`. */
@@ -28,12 +30,24 @@ const parameters: Readonly<Record<string, UrlParameter<S3StoreOptions>>> = {
   region: (region) => ({ region }),
   "path-style": (value, name) => ({ pathStyle: parseBoolean(value, name) }),
   "ca-file": (caFile) => ({ caFile }),
+  profile: (value, name) => ({ profile: parseProfile(value, name) }),
+  "aws-profile": (awsProfile) => ({ awsProfile }),
+  proxy: (value) => {
+    if (value !== "direct") parseProxy(value);
+    return { proxy: value };
+  },
   "part-size": (value, name) => ({ partBytes: parsePartBytes(value, name) }),
   "conditional-create": (value, name) => {
     if (value === "auto" || value === "always" || value === "never") return { conditionalCreate: value };
     throw badUrl(value, `is no value of "${name}"`, "Write auto, always or never.");
   },
 };
+
+function parseProfile(value: string, name: string): S3ProfileName {
+  const profile = s3ProfileNames.find((known) => known === value);
+  if (profile !== undefined) return profile;
+  throw badUrl(value, `is no value of "${name}"`, `Write one of ${s3ProfileNames.join(", ")}.`);
+}
 
 /** Limits of S3 itself (and of `S3Store`'s capabilities). */
 function parsePartBytes(value: string, name: string): number {

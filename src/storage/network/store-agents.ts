@@ -1,0 +1,104 @@
+/** The HTTP agents of a store: with its certificates, and through its proxy. */
+import { readFile } from "node:fs/promises";
+import { Agent as HttpAgent, type ClientRequest } from "node:http";
+import { Agent as HttpsAgent } from "node:https";
+import { connect as connectPlain, isIP, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
+import type { HttpsProxyAgent } from "https-proxy-agent";
+import { readClosedFile } from "../../common/closed-file.ts";
+import { EngineError, fileError } from "../../common/errors.ts";
+import { bypassesProxy, chooseProxy, describeProxy, type ProxyChoice } from "./proxy-choice.ts";
+
+export interface NetworkOptions {
+  /** PEM file with the certificates of the authorities to trust, instead of the built-in ones. */
+  readonly caFile?: string;
+  /** `http://host:port`, or `direct`. Default: `HTTPS_PROXY` with `NO_PROXY`. */
+  readonly proxy?: string;
+  /** A file of mode 0600 with the proxy's `user:password`. */
+  readonly proxyCredentialsFile?: string;
+  /** Connections at once, opened bodies included. Default 64. */
+  readonly maxSockets?: number;
+}
+
+export interface StoreAgents {
+  readonly http: HttpAgent;
+  readonly https: HttpsAgent;
+  /** Where they go through, without credentials. */
+  readonly proxy: string | undefined;
+}
+
+type ProxyAgentClass = typeof HttpsProxyAgent;
+type ConnectOptions = Parameters<HttpsProxyAgent<string>["connect"]>[1];
+
+/**
+ * Makes the agents; nothing is connected yet. Whoever gives them away sees to it that they are destroyed.
+ *
+ * @throws EngineError `config` when the CA file or the file with the proxy's credentials cannot be read, `usage` for a
+ * proxy that is none.
+ */
+export async function openStoreAgents(options: NetworkOptions): Promise<StoreAgents> {
+  const settings = {
+    keepAlive: true,
+    maxSockets: options.maxSockets ?? 64,
+    ...(options.caFile === undefined ? {} : { ca: await readCertificates(options.caFile) }),
+  };
+  const choice = chooseProxy(options.proxy, process.env);
+  if (choice === undefined) {
+    return { http: new HttpAgent(settings), https: new HttpsAgent(settings), proxy: undefined };
+  }
+  const credentials = await readProxyCredentials(options.proxyCredentialsFile);
+  const { HttpsProxyAgent: base } = await import("https-proxy-agent");
+  const agent = proxyAgent(base, { ...choice, url: withCredentials(choice.url, credentials) }, settings);
+  return {
+    // The environment has another variable for plain HTTP, which is not for tunnels.
+    http: choice.isOwn ? agent : new HttpAgent(settings),
+    https: agent,
+    proxy: describeProxy(choice),
+  };
+}
+
+function proxyAgent(
+  base: ProxyAgentClass,
+  choice: ProxyChoice,
+  settings: { readonly keepAlive: boolean; readonly maxSockets: number; readonly ca?: Buffer },
+): HttpsProxyAgent<string> & HttpAgent {
+  /** A tunnel for each connection, but for hosts that are reached directly. */
+  class SelectiveAgent extends base<string> {
+    override async connect(request: ClientRequest, options: ConnectOptions): Promise<Socket> {
+      const host = options.host ?? "localhost";
+      if (!bypassesProxy(choice, host, options.port)) return super.connect(request, options);
+      if (!options.secureEndpoint) return connectPlain(options);
+      return connectTls({ ...options, ...(isIP(host) === 0 ? { servername: host } : {}) });
+    }
+  }
+  return new SelectiveAgent(choice.url, settings);
+}
+
+function withCredentials(url: URL, credentials: string | undefined): URL {
+  if (credentials === undefined) return url;
+  const [user = "", ...password] = credentials.split(":");
+  const full = new URL(url);
+  full.username = encodeURIComponent(user);
+  full.password = encodeURIComponent(password.join(":"));
+  return full;
+}
+
+async function readProxyCredentials(path: string | undefined): Promise<string | undefined> {
+  if (path === undefined) return undefined;
+  const { text } = await readClosedFile(path, "proxy credentials file");
+  const credentials = text.trim();
+  if (/^[^:\s][^:]*:./.test(credentials)) return credentials;
+  throw new EngineError("config", `the proxy credentials file "${path}" does not hold credentials`, {
+    hint: "Write one line into it: user:password.",
+  });
+}
+
+async function readCertificates(path: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    throw new EngineError("config", `could not read the CA file "${path}"`, {
+      cause: fileError("read", path, error),
+    });
+  }
+}
