@@ -5,6 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { systemClock, type Clock } from "../common/clock.ts";
 import { throwIfAborted } from "../common/abort.ts";
+import { mib } from "../common/units.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import type { ObjectHeaders } from "../storage/s3/s3-objects.ts";
 import { withRetry } from "../storage/wrappers/retry.ts";
@@ -19,7 +20,7 @@ import { probeMultipart } from "./probes/multipart.ts";
 import { probeRange } from "./probes/range.ts";
 import { probeReach } from "./probes/reach.ts";
 import { settingsProbe } from "./probes/settings.ts";
-import { probeSpeed } from "./probes/speed.ts";
+import { speedProbe } from "./probes/speed.ts";
 import { probeWrite } from "./probes/write.ts";
 import { removeScratch } from "./remove-scratch.ts";
 
@@ -28,6 +29,8 @@ export interface CheckStoreOptions {
   readonly clock?: Clock;
   /** What the settings ask of the store for the object under a key. */
   readonly asked?: (key: string) => ObjectHeaders;
+  /** Size of the object that the speed is measured with. Default 8 MiB. */
+  readonly sampleBytes?: number;
   /** Told of each fact when it is found. */
   readonly onFact?: (fact: CheckFact) => void;
 }
@@ -59,7 +62,7 @@ export async function checkStore(
     }
   };
   try {
-    for (const [topic, probe] of probesWith(asked)) {
+    for (const [topic, probe] of probesWith(asked, options.sampleBytes ?? 8 * mib)) {
       throwIfAborted(signal);
       const found = await runProbe(topic, probe, lab);
       add(found);
@@ -74,7 +77,10 @@ export async function checkStore(
   }
 }
 
-function probesWith(asked: (key: string) => ObjectHeaders): readonly (readonly [string, Probe])[] {
+function probesWith(
+  asked: (key: string) => ObjectHeaders,
+  sampleBytes: number,
+): readonly (readonly [string, Probe])[] {
   return [
     ["reach", probeReach],
     ["write", probeWrite],
@@ -85,7 +91,7 @@ function probesWith(asked: (key: string) => ObjectHeaders): readonly (readonly [
     ["multipart", probeMultipart],
     ["delete", probeDelete],
     ["settings", settingsProbe(asked)],
-    ["speed", probeSpeed],
+    ["speed", speedProbe(sampleBytes)],
   ];
 }
 

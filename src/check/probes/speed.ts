@@ -4,13 +4,16 @@ import { contentOf, freshBytes, scratchKey, type Probe, type ProbeLab } from "..
 
 const topic = "speed";
 const smallCount = 5;
-const largeBytes = 8 * mib;
 const segmentBytes = 16 * mib;
 /** Slower than this, and archiving may fall behind an ordinary server. */
 const slowSegmentMs = 10_000;
 
 /** How long small objects take, and how fast large ones go: measured shortly, one at a time. */
-export const probeSpeed: Probe = async (lab) => {
+export function speedProbe(largeBytes: number): Probe {
+  return async (lab) => measure(lab, largeBytes);
+}
+
+async function measure(lab: ProbeLab, largeBytes: number): Promise<readonly CheckFact[]> {
   const { store, signal } = lab;
   const writes: number[] = [];
   const reads: number[] = [];
@@ -29,7 +32,7 @@ export const probeSpeed: Probe = async (lab) => {
     verdict: segmentMs > slowSegmentMs ? "warn" : "ok",
     text:
       `a small object is written in ${formatDuration(median(writes))} and read in ${formatDuration(median(reads))}; ` +
-      `one connection writes ${rate(writeMs)} and reads ${rate(readMs)}`,
+      `one connection writes ${rate(largeBytes, writeMs)} and reads ${rate(largeBytes, readMs)}`,
     consequence: `a WAL segment of 16 MiB takes ${formatDuration(segmentMs)} before compression, and several go at once`,
   };
   if (fact.verdict === "ok") return [fact];
@@ -39,7 +42,7 @@ export const probeSpeed: Probe = async (lab) => {
       hint: "A server that writes more WAL than this would fall behind: use a store that is nearer.",
     },
   ];
-};
+}
 
 async function timed({ clock }: ProbeLab, action: () => Promise<unknown>): Promise<number> {
   const began = clock.monotonicMs();
@@ -52,6 +55,6 @@ function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 }
 
-function rate(ms: number): string {
-  return `${formatBytes((largeBytes / ms) * 1000)}/s`;
+function rate(bytes: number, ms: number): string {
+  return `${formatBytes((bytes / ms) * 1000)}/s`;
 }

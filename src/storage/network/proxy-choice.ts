@@ -23,7 +23,8 @@ export function chooseProxy(
   if (setting !== undefined) return { url: parseProxy(setting), isOwn: true, noProxy: "" };
   const given = environment["https_proxy"] ?? environment["HTTPS_PROXY"] ?? "";
   // As people write it: a host and its port alone are plain HTTP.
-  const url = given === "" ? null : URL.parse(/^[a-z]+:\/\//i.test(given) ? given : `http://${given}`);
+  const url =
+    given === "" ? null : URL.parse(/^[a-z][a-z0-9+.-]*:\/\//i.test(given) ? given : `http://${given}`);
   if (url === null || !isProxyScheme(url)) return undefined;
   return { url, isOwn: false, noProxy: environment["no_proxy"] ?? environment["NO_PROXY"] ?? "" };
 }

@@ -2,62 +2,10 @@
  * Answers that a healthy server does not give: a scripted HTTP server sends them over a real socket. It is no S3; what a
  * whole server does is proven on Ceph, in `s3-store.peer.test.ts`.
  */
-import { once } from "node:events";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
-import { buffer } from "node:stream/consumers";
-import { describe, expect, onTestFinished, test } from "vitest";
-import { Secret } from "../../common/log.ts";
+import type { IncomingMessage } from "node:http";
+import { describe, expect, test } from "vitest";
 import { readObject } from "../object-body.ts";
-import type { ObjectStore } from "../object-store.ts";
-import { openS3Store } from "./s3-store.ts";
-
-interface Answer {
-  readonly status?: number;
-  readonly code?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
-  /** Ends the connection after the body, however long it was said to be. */
-  readonly cut?: boolean;
-}
-type Script = (request: {
-  readonly method: string;
-  readonly url: string;
-  readonly headers: IncomingMessage["headers"];
-  readonly body: string;
-}) => Answer;
-
-async function scripted(script: Script, scheme: "http" | "https" = "http"): Promise<ObjectStore> {
-  const server = createServer((request, response) => {
-    void buffer(request).then((body) => {
-      const { method = "", url = "", headers } = request;
-      reply(response, script({ method, url, headers, body: body.toString() }));
-    });
-  }).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const store = await openS3Store({
-    bucket: "b",
-    endpoint: `${scheme}://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    credentials: { accessKeyId: "key", secretAccessKey: new Secret("geheim") },
-  });
-  onTestFinished(async () => {
-    await store.close();
-    server.closeAllConnections();
-    server.close();
-  });
-  return store;
-}
-
-function reply(response: ServerResponse, answer: Answer): void {
-  const xml =
-    answer.code === undefined ? undefined : `<Error><Code>${answer.code}</Code><Message>m</Message></Error>`;
-  response.writeHead(answer.status ?? 200, answer.headers);
-  if (answer.cut !== true) {
-    response.end(answer.body ?? xml);
-    return;
-  }
-  response.write(answer.body ?? "", () => response.destroy());
-}
+import { scriptedStore as scripted } from "./testing/scripted-s3.ts";
 
 describe("failures of S3 become failures of the port", () => {
   test.for([
@@ -111,7 +59,7 @@ describe("failures of S3 become failures of the port", () => {
   });
 
   test("a server that speaks no TLS is told from one that is down", async () => {
-    const store = await scripted(() => ({}), "https");
+    const store = await scripted(() => ({}), { scheme: "https" });
 
     await expect(store.head("key")).rejects.toMatchObject({
       code: "store-unavailable",

@@ -2,12 +2,14 @@ import { describe, expect, test } from "vitest";
 import { freshBucket } from "../../../test/ceph/s3-service.ts";
 import { sharedCephGateway } from "../../../test/ceph/shared-gateway.ts";
 import { cephPrograms, leftOut, reasonToSkip } from "../../../test/support/peer-programs.ts";
+import { checkStore } from "../../check/check-store.ts";
 import { Secret } from "../../common/log.ts";
 import { mib } from "../../common/units.ts";
 import { readObject } from "../object-body.ts";
 import type { ObjectStore } from "../object-store.ts";
 import { testObjectStore } from "../testing/conformance.ts";
 import { withRetry } from "../wrappers/retry.ts";
+import { startConnectProxy } from "../network/testing/connect-proxy.ts";
 import { openS3Store, type S3StoreOptions } from "./s3-store.ts";
 
 const skipped = await reasonToSkip(cephPrograms);
@@ -118,6 +120,47 @@ describe.skipIf(skipped !== undefined)(`the Ceph gateway${leftOut(skipped)}`, ()
         retryable: false,
         hint: "If a private authority signed it, name its certificate as the CA file (caFile, or NODE_EXTRA_CA_CERTS).",
       });
+    });
+
+    test("is reached over TLS through a proxy, with the CA file", async () => {
+      const proxy = await startConnectProxy();
+      const { tlsEndpoint, caFile } = sharedCephGateway();
+      const store = await open({ endpoint: tlsEndpoint, caFile, proxy: proxy.url });
+
+      await store.put("x", [Buffer.from("x")], { ifAbsent: true });
+
+      expect(String(await readObject(store, "x", 10))).toBe("x");
+      expect(proxy.tunnels.every((target) => target === new URL(tlsEndpoint).host)).toBe(true);
+      expect(proxy.tunnels.length).toBeGreaterThan(0);
+    });
+
+    test("does what Tidemark needs, by its own check, and is left as it was", async () => {
+      const store = await open({ prefix: "some/path" });
+
+      const facts = await checkStore(store, { signal: new AbortController().signal });
+
+      expect(facts.filter(({ verdict }) => verdict !== "ok")).toEqual([]);
+      expect(await Array.fromAsync(store.list(""))).toEqual([]);
+      expect(await Array.fromAsync(store.abandonedUploads(""))).toEqual([]);
+    });
+
+    test("tells a wrong key from a wrong secret when it is checked", async () => {
+      const { accessKeyId } = sharedCephGateway();
+      const secretAccessKey = new Secret("not-the-secret");
+      const { signal } = new AbortController();
+      const check = async (key: string) =>
+        checkStore(await open({ credentials: { accessKeyId: key, secretAccessKey } }), { signal });
+
+      expect(await check(accessKeyId)).toMatchObject([
+        { topic: "reach", verdict: "fail", hint: expect.stringMatching(/^The secret key/) as string },
+      ]);
+      expect(await check("NOBODY")).toMatchObject([
+        {
+          topic: "reach",
+          verdict: "fail",
+          hint: expect.stringMatching(/^The store does not know/) as string,
+        },
+      ]);
     });
 
     test("a server that is not there is unavailable, and worth another try", async () => {
