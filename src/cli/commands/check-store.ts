@@ -84,11 +84,10 @@ function throwFirstFailure(reports: readonly StoreReport[]): void {
   const [first] = failures;
   if (first === undefined) return;
   const count = failures.length === 1 ? "1 check" : `${failures.length} checks`;
+  const { code = "store-unfit", topic, hint } = first.fact;
   throw new EngineError(
-    first.fact.code ?? "store-unfit",
-    `${count} failed, the first at ${first.url}: ${first.fact.topic}`,
-    {
-      ...(first.fact.hint === undefined ? {} : { hint: first.fact.hint }),
-    },
+    code,
+    `${count} failed, the first at ${first.url}: ${topic}`,
+    hint === undefined ? {} : { hint },
   );
 }

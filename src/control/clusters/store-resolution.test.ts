@@ -11,6 +11,7 @@ const encoded = (text: string) => Buffer.from(text).toString("base64");
 async function resolved(
   configuration: Record<string, unknown>,
   data: Readonly<Record<string, string>> = { id: encoded("AK"), key: encoded("SK") },
+  env: readonly unknown[] = [],
 ) {
   const { open } = await temporaryResources();
   const store = await open();
@@ -21,7 +22,10 @@ async function resolved(
     namespace: "default",
     name: "store",
     content: {
-      spec: { configuration: { destinationPath: "s3://bucket/pg/", s3Credentials: keys, ...configuration } },
+      spec: {
+        configuration: { destinationPath: "s3://bucket/pg/", s3Credentials: keys, ...configuration },
+        instanceSidecarConfiguration: { env },
+      },
     },
   });
   const described = describeObjectStore(store, "default", "store", "pg");
@@ -55,7 +59,38 @@ test("a store is opened with everything that its manifest says of it", async () 
   });
 });
 
+test("a role is taken from where the machine has one, or from what the sidecar is told", async () => {
+  const s3Credentials = { inheritFromIAMRole: true };
+  const machine = await resolved({ s3Credentials });
+  const sidecar = await resolved({ s3Credentials }, {}, [
+    { name: "AWS_ROLE_ARN", value: "arn:aws:iam::1:role/x" },
+    { name: "AWS_WEB_IDENTITY_TOKEN_FILE", value: "/run/token" },
+    { name: "SOMETHING", valueFrom: { secretKeyRef: { name: "s3", key: "id" } } },
+  ]);
+
+  expect(machine).toMatchObject({ kind: "ok", value: { credentials: undefined } });
+  expect(machine.kind === "ok" ? machine.value.settings : machine).toEqual({
+    name: "store",
+    url: "s3://bucket/pg",
+  });
+  expect(sidecar).toMatchObject({
+    kind: "ok",
+    value: {
+      credentials: undefined,
+      settings: { webIdentity: { roleArn: "arn:aws:iam::1:role/x", tokenFile: "/run/token" } },
+    },
+  });
+});
+
 test.each([
+  [
+    { endpointURL: "https://0a.r2.cloudflarestorage.com", tags: { team: "data" } },
+    'store "store" cannot work so: objects get tags, and Cloudflare R2 has none: it refuses every write with them. Leave the tags out for this store.',
+  ],
+  [
+    { destinationPath: "s3://bucket/100%" },
+    'store "store" cannot be opened: "s3://bucket/100%" has a % that begins no escape',
+  ],
   [
     { destinationPath: "gs://bucket" },
     'store "store" is at "gs://bucket", and only s3:// and directories are supported so far',

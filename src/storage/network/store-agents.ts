@@ -66,9 +66,11 @@ function proxyAgent(
   class SelectiveAgent extends base<string> {
     override async connect(request: ClientRequest, options: ConnectOptions): Promise<Socket> {
       const host = options.host ?? "localhost";
-      if (!bypassesProxy(choice, host, options.port)) return super.connect(request, options);
+      // The base class takes them for the way to the proxy alone.
+      const trusting = { ...options, ...(settings.ca === undefined ? {} : { ca: settings.ca }) };
+      if (!bypassesProxy(choice, host, options.port)) return super.connect(request, trusting);
       if (!options.secureEndpoint) return connectPlain(options);
-      return connectTls({ ...options, ...(isIP(host) === 0 ? { servername: host } : {}) });
+      return connectTls({ ...trusting, ...(isIP(host) === 0 ? { servername: host } : {}) });
     }
   }
   return new SelectiveAgent(choice.url, settings);
