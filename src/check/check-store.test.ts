@@ -117,6 +117,20 @@ describe("checking a store", () => {
     });
   });
 
+  test("what is known of the maker is said too, but not what was found out already", async () => {
+    const hidden = await checkSmall({ keepsVersions: true }, { profile: "b2" });
+    const kept = await checkSmall({}, { profile: "b2" });
+    const equal = await checkSmall({}, { profile: "r2" });
+    const warnings = ({ facts }: typeof kept) => facts.filter(({ verdict }) => verdict === "warn");
+
+    expect(warnings(hidden).map(({ topic }) => topic)).toEqual(["condition", "delete"]);
+    expect(warnings(kept).at(-1)).toMatchObject({
+      topic: "delete",
+      hint: expect.stringContaining("Keep only the last version") as string,
+    });
+    expect(equal.facts.at(-1)).toMatchObject({ topic: "multipart", verdict: "ok" });
+  });
+
   test("unfinished uploads that cannot be found are pointed out", async () => {
     const { found } = await checkSmall({ hidesUploads: true });
 

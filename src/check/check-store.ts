@@ -68,7 +68,7 @@ export async function checkStore(
       add(found);
       if (essential.has(topic) && found.some(({ verdict }) => verdict === "fail")) return facts;
     }
-    add(remarksOf(store));
+    add(remarksOf(store, facts));
     return facts;
   } finally {
     // Nothing was written by whoever was not let in.
@@ -95,7 +95,14 @@ function probesWith(
   ];
 }
 
-/** What is known of this kind of store, beyond what was tried. */
-function remarksOf({ capabilities: { remarks = [] } }: ObjectStore): readonly CheckFact[] {
-  return remarks.map((remark) => ({ ...remark, verdict: remark.hint === undefined ? "ok" : "warn" }));
+/** What is known of this kind of store, beyond what was tried; what was found out by itself is not said again. */
+function remarksOf(
+  { capabilities: { remarks = [] } }: ObjectStore,
+  found: readonly CheckFact[],
+): readonly CheckFact[] {
+  return remarks.flatMap((remark) => {
+    const verdict = remark.hint === undefined ? "ok" : "warn";
+    const isKnown = found.some((fact) => fact.topic === remark.topic && fact.verdict === "warn");
+    return verdict === "warn" && isKnown ? [] : [{ ...remark, verdict }];
+  });
 }

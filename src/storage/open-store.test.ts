@@ -26,6 +26,19 @@ describe("store URLs", () => {
         },
       },
     ],
+    [
+      "s3://b?profile=r2&aws-profile=offsite&proxy=http://proxy:3128",
+      {
+        kind: "s3",
+        options: {
+          bucket: "b",
+          prefix: "",
+          profile: "r2",
+          awsProfile: "offsite",
+          proxy: "http://proxy:3128",
+        },
+      },
+    ],
   ] as const)("%s is understood", ([url, location]) => {
     expect(parseStoreUrl(url)).toEqual(location);
   });
@@ -73,6 +86,16 @@ describe("store URLs", () => {
       "s3://b?part-size=6GiB",
       '"6GiB" is no value of "part-size"',
       "S3 takes parts of 5MiB to 5GiB; only the last one may be smaller.",
+    ],
+    [
+      "s3://b?profile=amazon",
+      '"amazon" is no value of "profile"',
+      "Write one of aws, r2, b2, gcs, minio, ceph, spaces, wasabi, hetzner, scaleway, ovh.",
+    ],
+    [
+      "s3://b?proxy=http://user:geheim@proxy",
+      '"http://proxy/" came with credentials in the URL',
+      "URLs end up in logs and process lists: name a file with proxyCredentialsFile, or set HTTPS_PROXY, instead.",
     ],
     [
       "s3://b/p?regoin=x",
