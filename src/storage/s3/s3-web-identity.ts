@@ -62,7 +62,8 @@ export async function assumeWebIdentity(
 }
 
 function awsEndpoint(region: string | undefined): string {
-  if (region === undefined) return "https://sts.amazonaws.com";
+  // Other stores have regions of other names; whoever has no service of its own for tokens takes AWS'.
+  if (region === undefined || !/^[a-z]{2,3}(-[a-z]+)+-\d+$/.test(region)) return "https://sts.amazonaws.com";
   return `https://sts.${region}.amazonaws.com${region.startsWith("cn-") ? ".cn" : ""}`;
 }
 
