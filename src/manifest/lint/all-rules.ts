@@ -21,6 +21,7 @@ import { retentionRules } from "./rules/retention.ts";
 import { scheduleRules } from "./rules/schedules.ts";
 import { secretRules } from "./rules/secrets.ts";
 import { serverRules } from "./rules/servers.ts";
+import { storeAbilityRules } from "./rules/store-abilities.ts";
 import { storeSettingRules } from "./rules/store-settings.ts";
 
 /** Every rule, by what it is about. */
@@ -32,6 +33,7 @@ export const allRules: readonly Rule[] = [
   ...replicaRules,
   ...destinationRules,
   ...storeSettingRules,
+  ...storeAbilityRules,
   ...credentialRules,
   ...retentionRules,
   ...pluginRules,
