@@ -7,16 +7,22 @@ export interface ClosedFileContent {
 }
 
 /**
- * Reads a small file that holds secrets. `what` names it in messages: `credentials file`.
+ * Reads a small file that holds secrets. `what` names it in messages: `credentials file`. With `ownerOnly: false` its mode is
+ * for others to decide.
  *
  * @throws EngineError `config` when it cannot be read, or when others than its owner can read it.
  */
-export async function readClosedFile(path: string, what: string): Promise<ClosedFileContent> {
+export async function readClosedFile(
+  path: string,
+  what: string,
+  { ownerOnly = true }: { readonly ownerOnly?: boolean } = {},
+): Promise<ClosedFileContent> {
   try {
     await using file = await open(path, "r");
     const { mode, mtimeMs } = await file.stat();
     // Windows has no such bits.
-    if (process.platform !== "win32" && (mode & 0o077) !== 0) throw openToOthers(path, what, mode);
+    if (ownerOnly && process.platform !== "win32" && (mode & 0o077) !== 0)
+      throw openToOthers(path, what, mode);
     return { text: await file.readFile("utf8"), modifiedAtMs: mtimeMs };
   } catch (error) {
     if (error instanceof EngineError) throw error;
