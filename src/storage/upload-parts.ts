@@ -1,5 +1,7 @@
 /** The rules on the parts of an upload, kept in one place for every adapter. */
+import { setImmediate } from "node:timers/promises";
 import { assert, EngineError } from "../common/errors.ts";
+import { mib } from "../common/units.ts";
 import type { StoreCapabilities } from "./object-store.ts";
 
 /** Throws `usage` when the store cannot take parts of this size. */
@@ -14,6 +16,27 @@ export function checkPartBytes(partBytes: number, capabilities: StoreCapabilitie
 
 export function byteLength(pieces: readonly Uint8Array[]): number {
   return pieces.reduce((sum, piece) => sum + piece.length, 0);
+}
+
+/** Bytes computed with before other work gets its turn on the event loop. */
+const sliceBytes = 4 * mib;
+
+/** Shows all bytes to `visit` in order, in slices between which other work gets its turn: for checksums of large content. */
+export async function eachSlice(
+  pieces: readonly Uint8Array[],
+  visit: (slice: Uint8Array) => void,
+): Promise<void> {
+  let sinceYield = 0;
+  for (const piece of pieces) {
+    for (let at = 0; at < piece.length; at += sliceBytes) {
+      const slice = piece.subarray(at, at + sliceBytes);
+      visit(slice);
+      sinceYield += slice.length;
+      if (sinceYield < sliceBytes) continue;
+      sinceYield = 0;
+      await setImmediate();
+    }
+  }
 }
 
 /** Records which parts an upload has, and what the adapter wants to remember of each. */

@@ -1,12 +1,12 @@
 /** The HTTP agents of a store: with its certificates, and through its proxy. */
-import { readFile } from "node:fs/promises";
 import { Agent as HttpAgent, type ClientRequest } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import { connect as connectPlain, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { HttpsProxyAgent } from "https-proxy-agent";
 import { readClosedFile } from "../../common/closed-file.ts";
-import { EngineError, fileError } from "../../common/errors.ts";
+import { EngineError } from "../../common/errors.ts";
+import { readCertificates } from "../ca-file.ts";
 import { bypassesProxy, chooseProxy, describeProxy, type ProxyChoice } from "./proxy-choice.ts";
 
 export interface NetworkOptions {
@@ -93,14 +93,4 @@ async function readProxyCredentials(path: string | undefined): Promise<string | 
   throw new EngineError("config", `the proxy credentials file "${path}" does not hold credentials`, {
     hint: "Write one line into it: user:password.",
   });
-}
-
-async function readCertificates(path: string): Promise<Buffer> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    throw new EngineError("config", `could not read the CA file "${path}"`, {
-      cause: fileError("read", path, error),
-    });
-  }
 }

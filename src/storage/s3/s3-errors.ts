@@ -4,6 +4,7 @@
  */
 import { abortError } from "../../common/abort.ts";
 import { describeError, EngineError, systemErrorCode } from "../../common/errors.ts";
+import { networkError } from "../network-errors.ts";
 
 /** What was being done, for the message. */
 export interface S3Action {
@@ -64,9 +65,6 @@ const passingCodes = new Set([
 const unwelcomeCodes = new Set(["InvalidRequest", "InvalidArgument", "NotImplemented", "UnsupportedHeader"]);
 const unwelcomeHint =
   "If encryption by the store, tags or a storage class are asked for: this store does not take one of them, or takes it over TLS (https://) alone.";
-const tlsCodes =
-  /^(CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|ERR_TLS_CERT|INVALID_CA|HOSTNAME_MISMATCH|ERR_SSL_TLSV1_ALERT_UNKNOWN_CA)/;
-const notTlsCodes = /^(EPROTO|ERR_SSL_WRONG_VERSION_NUMBER|ERR_SSL_PACKET_LENGTH_TOO_LONG)/;
 
 /** The S3 error code (`NoSuchKey`, …), a system error code, or the name of the thrown error. */
 export function s3ErrorName(error: unknown): string {
@@ -150,7 +148,14 @@ export function s3StoreError(error: unknown, what: S3Action): EngineError {
       ...(unwelcomeCodes.has(name) ? { hint: unwelcomeHint } : {}),
     });
   }
-  return unavailable(message, error, what);
+  return networkError({
+    message,
+    error,
+    words: serverWords(error, systemErrorCode(error) ?? name),
+    endpoint: what.endpoint,
+    proxy: what.proxy,
+    nameHint: ", and path-style if the bucket is part of the name",
+  });
 }
 
 function wrongRegion(message: string, error: unknown): EngineError {
@@ -159,45 +164,6 @@ function wrongRegion(message: string, error: unknown): EngineError {
     cause: error,
     hint: region === undefined ? "Set the region of the bucket." : `Set the region to ${region}.`,
   });
-}
-
-function unavailable(message: string, error: unknown, { endpoint, proxy }: S3Action): EngineError {
-  const code = systemErrorCode(error) ?? "";
-  if (tlsCodes.test(code)) {
-    return new EngineError(
-      "store-unavailable",
-      `${message}: the server's certificate is not accepted (${code})`,
-      {
-        cause: error,
-        retryable: false,
-        hint: "If a private authority signed it, name its certificate as the CA file (caFile, or NODE_EXTRA_CA_CERTS).",
-      },
-    );
-  }
-  if (notTlsCodes.test(code)) {
-    return new EngineError("store-unavailable", `${message}: the server does not speak TLS (${code})`, {
-      cause: error,
-      retryable: false,
-      hint: "If the store is reached by plain HTTP, write the endpoint with http://.",
-    });
-  }
-  const at = endpoint === undefined ? "" : ` at ${endpoint}`;
-  const hint =
-    code === "ENOTFOUND"
-      ? `The name of the host is not known here: check the endpoint${at}, and path-style if the bucket is part of the name.`
-      : code === "ECONNREFUSED"
-        ? proxy === undefined
-          ? `Nothing listens${at}: check the endpoint, and that the store runs.`
-          : `Nothing listens at the proxy ${proxy}, or${at === "" ? " at the store" : at}: check both.`
-        : undefined;
-  return new EngineError(
-    "store-unavailable",
-    `${message}: ${serverWords(error, code || s3ErrorName(error))}`,
-    {
-      cause: error,
-      ...(hint === undefined ? {} : { hint }),
-    },
-  );
 }
 
 /** `SlowDown (503)`, `ECONNRESET`, or what else there is to say. */

@@ -1,9 +1,7 @@
 /** The content of a request: sent as it lies in memory, hashed at most once. */
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
-import { setImmediate } from "node:timers/promises";
-import { mib } from "../../common/units.ts";
-import { byteLength } from "../upload-parts.ts";
+import { byteLength, eachSlice } from "../upload-parts.ts";
 import type { S3Session } from "./s3-session.ts";
 
 export interface Payload {
@@ -12,9 +10,6 @@ export interface Payload {
   /** Value of `x-amz-content-sha256`. */
   readonly contentSha256: string;
 }
-
-/** Bytes hashed before other work gets its turn on the event loop. */
-const hashSliceBytes = 4 * mib;
 
 /**
  * Over TLS the connection protects the content, and S3 takes `UNSIGNED-PAYLOAD`; over plain HTTP the content is hashed
@@ -32,17 +27,7 @@ export async function createPayload(session: S3Session, pieces: readonly Uint8Ar
 
 async function sha256(pieces: readonly Uint8Array[]): Promise<string> {
   const hash = createHash("sha256");
-  let sinceYield = 0;
-  for (const piece of pieces) {
-    for (let at = 0; at < piece.length; at += hashSliceBytes) {
-      const slice = piece.subarray(at, at + hashSliceBytes);
-      hash.update(slice);
-      sinceYield += slice.length;
-      if (sinceYield < hashSliceBytes) continue;
-      sinceYield = 0;
-      await setImmediate();
-    }
-  }
+  await eachSlice(pieces, (slice) => hash.update(slice));
   return hash.digest("hex");
 }
 
