@@ -69,6 +69,8 @@ export interface StoreCapabilities {
   readonly preferredPartBytes: number;
   /** Parts of one upload may be written at the same time and in any order (otherwise: one after the other, in order). */
   readonly parallelParts: boolean;
+  /** Uploads that were left cannot be listed; the store drops them by itself, and they cost nothing until then. */
+  readonly forgetsAbandonedUploads?: boolean;
   /** Who makes this kind of store, for people. */
   readonly maker?: string;
   /** Everything is encrypted at rest without being asked. */
@@ -91,7 +93,7 @@ export interface StoreRemark {
 /**
  * A large object being written piece by piece. Nothing is visible under the key until `complete` succeeds; then the
  * whole object is, durably. An upload that is neither completed nor aborted (a crash) leaves only what
- * `abandonedUploads` finds.
+ * `abandonedUploads` finds, or what the store drops by itself (`forgetsAbandonedUploads`).
  */
 export interface ObjectUpload {
   /**

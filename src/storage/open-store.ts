@@ -1,5 +1,7 @@
 /** From a URL, as people write it in configurations, to a store. Adapters are loaded when they are asked for. */
 import { parseFileUrl } from "./file/file-url.ts";
+import type { GcsStoreOptions } from "./gcs/gcs-store.ts";
+import { parseGcsUrl } from "./gcs/gcs-url.ts";
 import type { CallOptions, ObjectStore } from "./object-store.ts";
 import type { S3StoreOptions } from "./s3/s3-store.ts";
 import { parseS3Url } from "./s3/s3-url.ts";
@@ -12,28 +14,38 @@ export interface OpenStoreOptions extends CallOptions {
   readonly allowMissingRoot?: boolean;
   /** What the URL does not say, or may not (credentials); the URL's own parameters win. */
   readonly s3?: Partial<Omit<S3StoreOptions, "bucket" | "prefix">>;
+  readonly gcs?: Partial<Omit<GcsStoreOptions, "bucket" | "prefix">>;
 }
 
 /** What a store URL says. */
 export type StoreLocation =
   | { readonly kind: "file"; readonly root: string }
-  | { readonly kind: "s3"; readonly options: S3StoreOptions };
+  | { readonly kind: "s3"; readonly options: S3StoreOptions }
+  | { readonly kind: "gcs"; readonly options: GcsStoreOptions };
 
-const supported = "s3://bucket/path, file:///path and plain paths";
+const supported = "s3://bucket/path, gs://bucket/path, file:///path and plain paths";
 
 /**
  * Opens the store at a URL, unwrapped (see `wrapStore`): `s3://bucket/path?endpoint=…&region=…&path-style=true`,
- * `file:///path`, or a plain path. Throws `usage` for anything else, and for credentials in the URL.
+ * `gs://bucket/path`, `file:///path`, or a plain path. Throws `usage` for anything else, and for credentials in the URL.
  */
 export async function openStore(url: string, options: OpenStoreOptions = {}): Promise<ObjectStore> {
   const location = parseStoreUrl(url);
-  if (location.kind === "s3") {
-    const { openS3Store } = await import("./s3/s3-store.ts");
-    return openS3Store({ ...options.s3, ...location.options, ...signalOf(options) });
+  switch (location.kind) {
+    case "s3": {
+      const { openS3Store } = await import("./s3/s3-store.ts");
+      return openS3Store({ ...options.s3, ...location.options, ...signalOf(options) });
+    }
+    case "gcs": {
+      const { openGcsStore } = await import("./gcs/gcs-store.ts");
+      return openGcsStore({ ...options.gcs, ...location.options, ...signalOf(options) });
+    }
+    case "file": {
+      const { openFileStore } = await import("./file/file-store.ts");
+      const { createRoot = false, allowMissingRoot = false } = options;
+      return openFileStore({ root: location.root, createRoot, allowMissingRoot, ...signalOf(options) });
+    }
   }
-  const { openFileStore } = await import("./file/file-store.ts");
-  const { createRoot = false, allowMissingRoot = false } = options;
-  return openFileStore({ root: location.root, createRoot, allowMissingRoot, ...signalOf(options) });
 }
 
 /** Parses a store URL without opening anything. Throws `usage`. */
@@ -48,6 +60,8 @@ export function parseStoreUrl(url: string): StoreLocation {
       return { kind: "file", root: parseFileUrl(url, parsed) };
     case "s3":
       return { kind: "s3", options: parseS3Url(url, parsed) };
+    case "gs":
+      return { kind: "gcs", options: parseGcsUrl(url, parsed) };
     default:
       throw badUrl(withoutQuery(parsed), `has the unknown scheme "${scheme}"`, `Supported are ${supported}.`);
   }

@@ -18,6 +18,18 @@ export function byteLength(pieces: readonly Uint8Array[]): number {
   return pieces.reduce((sum, piece) => sum + piece.length, 0);
 }
 
+/** The bytes from `start` to `end` (exclusive) of the pieces together, without copying. */
+export function slicePieces(pieces: readonly Uint8Array[], start: number, end: number): Uint8Array[] {
+  const slices: Uint8Array[] = [];
+  let at = 0;
+  for (const piece of pieces) {
+    const slice = piece.subarray(Math.max(0, start - at), Math.max(0, end - at));
+    if (slice.length > 0) slices.push(slice);
+    at += piece.length;
+  }
+  return slices;
+}
+
 /** Bytes computed with before other work gets its turn on the event loop. */
 const sliceBytes = 4 * mib;
 

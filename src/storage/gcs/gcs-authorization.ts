@@ -1,0 +1,118 @@
+/**
+ * Who asks: the headers that authorise a request. The SDK knows all the ways to a token (keys, federation, gcloud's login,
+ * the metadata server) and keeps it until shortly before it expires.
+ */
+import type { Storage } from "@google-cloud/storage";
+import { abortError, throwIfAborted } from "../../common/abort.ts";
+import { CredentialsFile } from "../credentials-file.ts";
+import { googleCredentialsFormat, type GoogleCredentials } from "./gcs-credentials.ts";
+import { requireSafeForTokens, type GcsEndpoint } from "./gcs-endpoint.ts";
+import { credentialsError } from "./gcs-errors.ts";
+import type { Connections } from "./gcs-http.ts";
+
+export interface Authorization {
+  /** Throws `config`, `store-denied` or `store-unavailable` when there is no token to be had. */
+  headers(signal: AbortSignal | undefined): Promise<Readonly<Record<string, string>>>;
+  /** The store refused what `headers` gave: the next ones are made anew. */
+  refused(): void;
+}
+
+export interface AuthorizationOptions {
+  readonly endpoint: GcsEndpoint;
+  readonly connections: Connections;
+  /** A file of mode 0600. Else GOOGLE_APPLICATION_CREDENTIALS, then the SDK's chain. */
+  readonly credentialsFile: string | undefined;
+  readonly environment: NodeJS.ProcessEnv;
+}
+
+type AuthClient = Storage["authClient"];
+type CreateClient = (credentials: GoogleCredentials | undefined) => AuthClient;
+
+const tokenTimeoutMs = 30_000;
+
+/** Reads the credentials file, where there is one; asks nobody yet. Throws `config`. */
+export async function openAuthorization(options: AuthorizationOptions): Promise<Authorization> {
+  const { endpoint, credentialsFile, environment } = options;
+  if (credentialsFile !== undefined) {
+    requireSafeForTokens(endpoint, credentialsFile);
+    const file = await CredentialsFile.open(credentialsFile, googleCredentialsFormat(true));
+    return new SdkAuthorization(await clientFactory(options), file);
+  }
+  if (endpoint.isEmulator) return anonymous;
+  // Read here and not by the SDK, whose errors about a file that is no JSON quote it.
+  const usual = environment["GOOGLE_APPLICATION_CREDENTIALS"];
+  const file =
+    usual === undefined || usual === ""
+      ? undefined
+      : await CredentialsFile.open(usual, googleCredentialsFormat(false));
+  return new SdkAuthorization(await clientFactory(options), file);
+}
+
+const anonymous: Authorization = { headers: async () => ({}), refused: () => undefined };
+
+async function clientFactory({ connections }: AuthorizationOptions): Promise<CreateClient> {
+  const { Storage } = await import("@google-cloud/storage");
+  return (credentials) => {
+    const { authClient } = new Storage({
+      // Objects are named by bucket; without a project here the SDK would run gcloud to find one.
+      projectId: "none",
+      clientOptions: {
+        transporterOptions: {
+          agent: (url) => connections.agentFor(url),
+          timeout: tokenTimeoutMs,
+          // Retries belong to the wrapper, which knows what may be repeated.
+          retryConfig: { retry: 0, noResponseRetries: 0 },
+        },
+      },
+    });
+    if (credentials !== undefined) authClient.jsonContent = credentials as typeof authClient.jsonContent;
+    return authClient;
+  };
+}
+
+class SdkAuthorization implements Authorization {
+  readonly #create: CreateClient;
+  readonly #file: CredentialsFile<GoogleCredentials> | undefined;
+  #current: { readonly client: AuthClient; readonly from: GoogleCredentials | undefined } | undefined;
+
+  constructor(create: CreateClient, file: CredentialsFile<GoogleCredentials> | undefined) {
+    this.#create = create;
+    this.#file = file;
+  }
+
+  async headers(signal: AbortSignal | undefined): Promise<Readonly<Record<string, string>>> {
+    throwIfAborted(signal);
+    const from = await this.#file?.current();
+    if (this.#current === undefined || this.#current.from !== from) {
+      this.#current = { client: this.#create(from), from };
+    }
+    const { client } = this.#current;
+    try {
+      const headers = await untilAborted(client.getRequestHeaders(), signal);
+      return Object.fromEntries(headers.entries());
+    } catch (error) {
+      // A client that failed may remember it.
+      if (signal?.aborted !== true) this.refused();
+      throw credentialsError(error, signal);
+    }
+  }
+
+  refused(): void {
+    this.#current = undefined;
+  }
+}
+
+/** The SDK's waiting for a token heeds no signal, so it is left behind; its own time-out ends it. */
+async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return work;
+  let onAbort = (): void => undefined;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    onAbort = () => reject(abortError(signal));
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}

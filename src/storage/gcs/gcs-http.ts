@@ -1,0 +1,139 @@
+/**
+ * One HTTP exchange with the store. The SDK's own calls cannot be stopped by a signal, which the port asks for: a write
+ * that was given up would go on reading buffers that others fill again by then. See docs/decisions/0012-*.md.
+ */
+import {
+  Agent as HttpAgent,
+  request as httpRequest,
+  type ClientRequest,
+  type IncomingMessage,
+} from "node:http";
+import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { mib } from "../../common/units.ts";
+
+export interface ConnectionOptions {
+  /** PEM. */
+  readonly certificates?: Buffer;
+  /** Connections at once, opened bodies included. Default 64. */
+  readonly maxSockets?: number;
+  /** Time to connect, in ms. Default 10 000. */
+  readonly connectTimeoutMs?: number;
+  /** Silence on a connection before it is given up, in ms. Default 120 000. */
+  readonly idleTimeoutMs?: number;
+}
+
+export interface HttpCall {
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  /** The body, sent as it lies in memory. */
+  readonly pieces?: readonly Uint8Array[];
+  readonly signal: AbortSignal | undefined;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly message: IncomingMessage;
+  /** The body as text, for answers that are no object's content. Throws when it is longer than `maxAnswerBytes`. */
+  readonly text: () => Promise<string>;
+  /** Ends the exchange: what was not sent or read of it is dropped, with its connection. Safe to repeat. */
+  readonly end: () => void;
+}
+
+/** A page of a list has at most a thousand names of 1 KiB, some of them twice. */
+const maxAnswerBytes = 16 * mib;
+
+/** Unused connections are closed before servers do, which would fail the next request. */
+const keptUnusedMs = 60_000;
+
+/** The connections of one store. Proxies are taken from the environment, as everywhere in Google's libraries. */
+export class Connections {
+  readonly #agents: { readonly http: HttpAgent; readonly https: HttpsAgent };
+  readonly #connectTimeoutMs: number;
+  readonly #idleTimeoutMs: number;
+
+  constructor({ certificates, maxSockets = 64, connectTimeoutMs, idleTimeoutMs }: ConnectionOptions) {
+    const shared = { keepAlive: true, maxSockets, timeout: keptUnusedMs, proxyEnv: process.env };
+    this.#agents = {
+      http: new HttpAgent(shared),
+      https: new HttpsAgent({ ...shared, ...(certificates === undefined ? {} : { ca: certificates }) }),
+    };
+    this.#connectTimeoutMs = connectTimeoutMs ?? 10_000;
+    this.#idleTimeoutMs = idleTimeoutMs ?? 120_000;
+  }
+
+  /** For whoever connects by himself: the SDK asks for tokens. */
+  agentFor(url: URL): HttpAgent {
+    return url.protocol === "https:" ? this.#agents.https : this.#agents.http;
+  }
+
+  /** Sends one request, once; whatever its status, the answer is returned. Throws system errors, and what `signal` throws. */
+  async send({ method, url, headers, pieces = [], signal }: HttpCall): Promise<HttpAnswer> {
+    const start = url.protocol === "https:" ? httpsRequest : httpRequest;
+    const request = start(url, {
+      method,
+      headers: { ...headers },
+      agent: this.agentFor(url),
+      timeout: this.#idleTimeoutMs,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    request.on("timeout", () => request.destroy(timedOut("was silent", this.#idleTimeoutMs)));
+    this.#limitConnecting(request);
+    const answered = new Promise<IncomingMessage>((resolve, reject) => {
+      request.once("response", resolve);
+      // Stays: a connection that breaks after its answer must not end the process.
+      request.on("error", reject);
+    });
+    if (pieces.length === 0) request.end();
+    // Whatever ends the sending early is an error of the request as well, or an answer that came before.
+    else pipeline(Readable.from(pieces, { objectMode: false }), request).catch(() => undefined);
+    const message = await answered;
+    // A connection that breaks while nobody reads; the next read reports it.
+    message.on("error", () => undefined);
+    return {
+      status: message.statusCode ?? 0,
+      message,
+      text: async () => {
+        try {
+          return await readText(message);
+        } finally {
+          // An answer that came before all was sent: nothing of the pieces may be read any more when the call is over.
+          if (!message.complete || !request.writableFinished) request.destroy();
+        }
+      },
+      end: () => request.destroy(),
+    };
+  }
+
+  #limitConnecting(request: ClientRequest): void {
+    request.once("socket", (socket) => {
+      if (!socket.connecting) return;
+      const error = timedOut("took no connection", this.#connectTimeoutMs);
+      const timer = setTimeout(() => request.destroy(error), this.#connectTimeoutMs);
+      socket.once("connect", () => clearTimeout(timer));
+      request.once("close", () => clearTimeout(timer));
+    });
+  }
+
+  close(): void {
+    this.#agents.http.destroy();
+    this.#agents.https.destroy();
+  }
+}
+
+async function readText(message: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of message as AsyncIterable<Buffer>) {
+    sizeBytes += chunk.length;
+    if (sizeBytes > maxAnswerBytes) throw new Error(`the answer has more than ${maxAnswerBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+function timedOut(what: string, ms: number): Error {
+  return Object.assign(new Error(`the server ${what} for ${ms / 1000} s`), { code: "ETIMEDOUT" });
+}
