@@ -2,8 +2,8 @@
 import type { Readable } from "node:stream";
 import type { GetObjectCommandOutput, HeadObjectCommandOutput, StorageClass } from "@aws-sdk/client-s3";
 import { EngineError } from "../../common/errors.ts";
-import { createBody } from "../object-body.ts";
 import type { ByteRange, CallOptions, ObjectInfo, OpenObject, WriteOptions } from "../object-store.ts";
+import { openNothing, streamBody, totalBytesOf, unmeasuredAnswer } from "../stream-body.ts";
 import type { ConditionKnowledge } from "./s3-condition.ts";
 import { isNotFound, isNotImplemented, isPreconditionFailed, s3ErrorName, s3Status } from "./s3-errors.ts";
 import { createPayload, instrument } from "./s3-payload.ts";
@@ -83,7 +83,7 @@ export async function getObject(
   const { session } = context;
   const { range, signal } = options;
   if (range?.endByte !== undefined && range.endByte <= range.startByte)
-    return openNothing(context, key, range, options);
+    return openEmptyRange(context, key, range, options);
   return session.attempt(`read "${key}"`, signal, async () => {
     try {
       const output = await session.send(
@@ -99,29 +99,21 @@ export async function getObject(
     } catch (error) {
       if (isNotFound(error)) return undefined;
       if (range !== undefined && (s3ErrorName(error) === "InvalidRange" || s3Status(error) === 416)) {
-        return openNothing(context, key, range, options);
+        return openEmptyRange(context, key, range, options);
       }
       throw error;
     }
   });
 }
 
-/** S3 refuses ranges without bytes; the port allows an empty one up to the end of the object. */
-async function openNothing(
+async function openEmptyRange(
   context: S3Context,
   key: string,
   range: ByteRange,
   options: CallOptions,
 ): Promise<OpenObject | undefined> {
   const info = await headObject(context, key, options);
-  if (info === undefined) return undefined;
-  if (range.startByte > info.sizeBytes) {
-    throw new EngineError(
-      "object-corrupt",
-      `could not read "${key}" in ${context.session.url} from byte ${range.startByte}: it has only ${info.sizeBytes} bytes`,
-    );
-  }
-  return { info, body: createBody({ read: async () => undefined, close: async () => undefined }) };
+  return info === undefined ? undefined : openNothing(info, range, context.session.url);
 }
 
 function formatRange(range: ByteRange): string {
@@ -135,39 +127,21 @@ function openOutput(
   options: CallOptions & { readonly range?: ByteRange },
 ): OpenObject {
   const stream = output.Body as Readable;
-  // A connection that breaks while nobody reads would otherwise end the process; the next read reports it.
-  stream.on("error", () => undefined);
-  const total = /\/(\d+)$/.exec(output.ContentRange ?? "")?.[1];
+  const total = totalBytesOf(output.ContentRange);
   const expected = output.ContentLength;
+  const failed = `could not read "${key}" in ${session.url}`;
   if (expected === undefined || (options.range !== undefined && total === undefined)) {
+    stream.on("error", () => undefined);
     stream.destroy();
-    throw new EngineError(
-      "store-unavailable",
-      `could not read "${key}" in ${session.url}: the answer has no ${expected === undefined ? "length" : "range"}`,
-      { retryable: false, hint: "A proxy between here and the store may be changing the answers." },
-    );
+    throw unmeasuredAnswer(failed, expected === undefined ? "length" : "range");
   }
-  const chunks = stream[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
-  let received = 0;
   return {
-    info: objectInfo(key, total === undefined ? expected : Number(total), output),
-    body: createBody({
-      read: async () =>
-        session.attempt(`read "${key}"`, options.signal, async () => {
-          const step = await chunks.next();
-          if (step.done !== true) {
-            received += step.value.length;
-            return step.value;
-          }
-          if (received === expected) return undefined;
-          throw new EngineError(
-            "store-unavailable",
-            `could not read "${key}" in ${session.url}: the answer ended after ${received} of ${expected} bytes`,
-          );
-        }),
-      close: async () => {
-        stream.destroy();
-      },
+    info: objectInfo(key, total ?? expected, output),
+    body: streamBody({
+      stream,
+      expectedBytes: expected,
+      failed,
+      attempt: async (step) => session.attempt(`read "${key}"`, options.signal, step),
     }),
   };
 }
