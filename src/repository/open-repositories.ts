@@ -4,7 +4,8 @@ import type { Log } from "../common/log.ts";
 import { openStore, parseStoreUrl } from "../storage/open-store.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import { wrapStore } from "../storage/wrap-store.ts";
-import { ClaimNote } from "./claim-note.ts";
+import { ClaimNote, type ClaimedPlace } from "./claim-note.ts";
+import { gcsStoreOptions } from "./gcs-settings.ts";
 import { requireS3Settings, s3StoreOptions } from "./s3-settings.ts";
 import type { RepositorySettings } from "./repository-settings.ts";
 import type { Repository } from "./repository.ts";
@@ -93,17 +94,16 @@ function claimNoteFor(
   access: StoreAccess,
 ): ClaimNote | undefined {
   if (access.kind === "read" || access.spoolDirectory === undefined) return undefined;
+  return new ClaimNote(access.spoolDirectory, { ...placeOf(settings), server });
+}
+
+/** The same place has one form, however its URL was written. */
+function placeOf(settings: RepositorySettings): Pick<ClaimedPlace, "url" | "endpoint"> {
   const location = parseStoreUrl(settings.url);
-  if (location.kind === "file") {
-    return new ClaimNote(access.spoolDirectory, { url: resolve(location.root), server });
-  }
-  const { bucket, prefix, endpoint = settings.endpoint } = location.options;
-  const url = `s3://${bucket}/${prefix ?? ""}`;
-  return new ClaimNote(access.spoolDirectory, {
-    url,
-    server,
-    ...(endpoint === undefined ? {} : { endpoint }),
-  });
+  if (location.kind === "file") return { url: resolve(location.root) };
+  const { bucket, prefix = "", endpoint = settings.endpoint } = location.options;
+  const scheme = { s3: "s3", gcs: "gs" }[location.kind];
+  return { url: `${scheme}://${bucket}/${prefix}`, ...(endpoint === undefined ? {} : { endpoint }) };
 }
 
 /** The store that settings name, unwrapped. Throws as `openRepositories`. */
@@ -113,7 +113,12 @@ export async function openSettingsStore(
   root: { readonly createRoot?: boolean; readonly allowMissingRoot?: boolean } = {},
 ): Promise<ObjectStore> {
   requireS3Settings(settings.name, settings);
-  return openStore(settings.url, { ...root, s3: s3StoreOptions(settings), signal });
+  return openStore(settings.url, {
+    ...root,
+    s3: s3StoreOptions(settings),
+    gcs: gcsStoreOptions(settings),
+    signal,
+  });
 }
 
 async function openWrapped(

@@ -22,7 +22,7 @@ export const repositorySettings = z.strictObject({
   name: z.string().optional(),
   /** What the PostgreSQL system is called in this repository; as everywhere else when left out. */
   server: z.string().optional(),
-  /** `s3://bucket/path`, `file:///path` or a plain path. */
+  /** `s3://bucket/path`, `gs://bucket/path`, `file:///path` or a plain path. */
   url: z.string(),
   ...s3SettingsShape,
   maxBytesPerSecond: byteSize.optional(),

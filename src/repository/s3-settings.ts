@@ -20,8 +20,9 @@ export const s3SettingsShape = {
   /** What kind of server it is, where its address does not say it. */
   profile: z.enum(s3ProfileNames).optional(),
   /**
-   * A JSON file `{"accessKeyId": …, "secretAccessKey": …, "sessionToken": …}` that nobody else may read; it is read again
-   * when it changes. Without it, and without the two below: AWS' usual places.
+   * A JSON file that nobody else may read; it is read again when it changes. For S3
+   * `{"accessKeyId": …, "secretAccessKey": …, "sessionToken": …}`; without it, and without the two below: AWS' usual places.
+   * For Google the file that Google gave; without it: Google's usual places.
    */
   credentialsFile: z.string().optional(),
   /** A role that is assumed with the token in a file, which an identity provider renews. */

@@ -17,6 +17,18 @@ export function prefixOf(parsed: URL): string {
   }
 }
 
+/** Bucket and path of `scheme://bucket/path`. Throws `usage` for a URL that has none, or something else besides. */
+export function bucketOf(
+  url: string,
+  parsed: URL,
+  refuseSecret: (parsed: URL) => EngineError,
+): { readonly bucket: string; readonly prefix: string } {
+  if (parsed.username !== "" || parsed.password !== "") throw refuseSecret(parsed);
+  if (parsed.hostname === "") throw badUrl(url, "names no bucket", `Write ${parsed.protocol}//bucket/path.`);
+  if (parsed.hash !== "") throw badUrl(url, "has a fragment (#…)", "A # in the path is written %23.");
+  return { bucket: parsed.hostname, prefix: prefixOf(parsed) };
+}
+
 /** What one parameter behind the `?` says. Throws `usage`. */
 export type UrlParameter<T> = (value: string, name: string) => Partial<T>;
 

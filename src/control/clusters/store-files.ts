@@ -18,8 +18,10 @@ export async function writeStoreFiles(
   for (const { name, settings, credentials, certificates } of stores) {
     const credentialsFile = credentials && join(directory, `${name}.json`);
     const caFile = certificates && join(directory, `${name}.pem`);
-    if (credentialsFile !== undefined)
-      await writeIfChanged(credentialsFile, `${JSON.stringify(credentials)}\n`);
+    if (credentialsFile !== undefined) {
+      const text = typeof credentials === "string" ? credentials : JSON.stringify(credentials);
+      await writeIfChanged(credentialsFile, `${text}\n`);
+    }
     if (caFile !== undefined) await writeIfChanged(caFile, certificates ?? "");
     all.push({
       ...settings,

@@ -4,6 +4,7 @@ import { objectStore, type inTreeStore } from "../../manifest/kinds/object-store
 import type { RepositorySettings } from "../../repository/repository-settings.ts";
 import { refusedS3Settings } from "../../repository/s3-settings.ts";
 import type { ResourceStore } from "../resources/resource-store.ts";
+import { resolveGcs } from "./gcs-resolution.ts";
 import { sidecarSettings } from "./sidecar-environment.ts";
 
 /** From what manifests say of a store, and the Secrets they name, to what is needed to open it. */
@@ -24,11 +25,10 @@ export interface StoreDescription {
   readonly environment: Readonly<Record<string, string>>;
 }
 
-export interface StoreCredentials {
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-  readonly sessionToken?: string;
-}
+/** As they are written into a file: an object as JSON, and a text as it is. */
+export type StoreCredentials =
+  | { readonly accessKeyId: string; readonly secretAccessKey: string; readonly sessionToken?: string }
+  | string;
 
 /** Everything of a store, its secrets included: for files of mode 0600 and nothing else. */
 export interface ResolvedStore extends StoreDescription {
@@ -94,7 +94,7 @@ export function resolveStore(
   const url = urlOf(configuration.destinationPath);
   if (url === undefined) {
     problems.push(
-      `store "${name}" is at "${configuration.destinationPath}", and only s3:// and directories are supported so far`,
+      `store "${name}" is at "${configuration.destinationPath}", and only s3://, gs:// and directories are supported so far`,
     );
   }
   const s3 = configuration.s3Credentials;
@@ -106,6 +106,8 @@ export function resolveStore(
   if ((s3?.accessKeyId === undefined) !== (s3?.secretAccessKey === undefined)) {
     problems.push(`store "${name}" needs both accessKeyId and secretAccessKey`);
   }
+  const google = resolveGcs(name, configuration, read);
+  problems.push(...google.problems);
   if (problems.length > 0 || url === undefined) return { kind: "missing", problems };
   const settings = {
     name,
@@ -124,7 +126,7 @@ export function resolveStore(
     settings,
     credentials:
       accessKeyId === undefined || secretAccessKey === undefined
-        ? undefined
+        ? google.credentials
         : { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) },
     certificates,
   });
@@ -182,7 +184,7 @@ const secretData = z.record(z.string(), z.string());
 /** A trailing slash means nothing to Barman either. */
 function urlOf(destinationPath: string): string | undefined {
   const path = destinationPath.replace(/(?<=.)\/+$/, "");
-  return ["s3://", "file://", "/"].some((start) => path.startsWith(start)) ? path : undefined;
+  return ["s3://", "gs://", "file://", "/"].some((start) => path.startsWith(start)) ? path : undefined;
 }
 
 function ok<T>(value: T): Resolution<T> {

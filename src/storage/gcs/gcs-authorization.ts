@@ -4,6 +4,7 @@
  */
 import type { Storage } from "@google-cloud/storage";
 import { abortError, throwIfAborted } from "../../common/abort.ts";
+import type { Clock } from "../../common/clock.ts";
 import { CredentialsFile } from "../credentials-file.ts";
 import { googleCredentialsFormat, type GoogleCredentials } from "./gcs-credentials.ts";
 import { requireSafeForTokens, type GcsEndpoint } from "./gcs-endpoint.ts";
@@ -23,49 +24,44 @@ export interface AuthorizationOptions {
   /** A file of mode 0600. Else GOOGLE_APPLICATION_CREDENTIALS, then the SDK's chain. */
   readonly credentialsFile: string | undefined;
   readonly environment: NodeJS.ProcessEnv;
+  readonly clock: Clock;
 }
 
 type AuthClient = Storage["authClient"];
-type CreateClient = (credentials: GoogleCredentials | undefined) => AuthClient;
+type CreateClient = () => Promise<AuthClient>;
 
 const tokenTimeoutMs = 30_000;
 
 /** Reads the credentials file, where there is one; asks nobody yet. Throws `config`. */
 export async function openAuthorization(options: AuthorizationOptions): Promise<Authorization> {
-  const { endpoint, credentialsFile, environment } = options;
-  if (credentialsFile !== undefined) {
-    requireSafeForTokens(endpoint, credentialsFile);
-    const file = await CredentialsFile.open(credentialsFile, googleCredentialsFormat(true));
-    return new SdkAuthorization(await clientFactory(options), file);
-  }
-  if (endpoint.isEmulator) return anonymous;
-  // Read here and not by the SDK, whose errors about a file that is no JSON quote it.
-  const usual = environment["GOOGLE_APPLICATION_CREDENTIALS"];
-  const file =
-    usual === undefined || usual === ""
-      ? undefined
-      : await CredentialsFile.open(usual, googleCredentialsFormat(false));
-  return new SdkAuthorization(await clientFactory(options), file);
+  const { endpoint, credentialsFile, environment, clock } = options;
+  if (credentialsFile === undefined && endpoint.isEmulator) return anonymous;
+  if (credentialsFile !== undefined) requireSafeForTokens(endpoint, credentialsFile);
+  // Google's own variable is read here and not by the SDK, whose errors about a file that is no JSON quote it. What mode
+  // such a file has is for others to say.
+  const path = credentialsFile ?? (environment["GOOGLE_APPLICATION_CREDENTIALS"] || undefined);
+  const format = googleCredentialsFormat(credentialsFile !== undefined);
+  const file = path === undefined ? undefined : await CredentialsFile.open(path, format, clock);
+  return new SdkAuthorization(await clientFactory(options.connections, path), file);
 }
 
 const anonymous: Authorization = { headers: async () => ({}), refused: () => undefined };
 
-async function clientFactory({ connections }: AuthorizationOptions): Promise<CreateClient> {
+async function clientFactory(connections: Connections, path: string | undefined): Promise<CreateClient> {
   const { Storage } = await import("@google-cloud/storage");
-  return (credentials) => {
-    const { authClient } = new Storage({
-      // Objects are named by bucket; without a project here the SDK would run gcloud to find one.
-      projectId: "none",
-      clientOptions: {
-        transporterOptions: {
-          agent: (url) => connections.agentFor(url),
-          timeout: tokenTimeoutMs,
-          // Retries belong to the wrapper, which knows what may be repeated.
-          retryConfig: { retry: 0, noResponseRetries: 0 },
-        },
-      },
-    });
-    if (credentials !== undefined) authClient.jsonContent = credentials as typeof authClient.jsonContent;
+  const clientOptions = {
+    transporterOptions: {
+      agent: (url: URL) => connections.agentFor(url),
+      timeout: tokenTimeoutMs,
+      // Retries belong to the wrapper. The exchange of a federation's token is repeated all the same, for two seconds.
+      retryConfig: { retry: 0, noResponseRetries: 0 },
+    },
+  };
+  return async () => {
+    // Objects are named by bucket; without a project here the SDK would run gcloud to find one.
+    const { authClient } = new Storage({ projectId: "none", clientOptions });
+    // What the SDK does with the file of its own variable. Its documented ways write a warning to stderr each time.
+    if (path !== undefined) await authClient._getApplicationCredentialsFromFilePath(path, clientOptions);
     return authClient;
   };
 }
@@ -73,7 +69,9 @@ async function clientFactory({ connections }: AuthorizationOptions): Promise<Cre
 class SdkAuthorization implements Authorization {
   readonly #create: CreateClient;
   readonly #file: CredentialsFile<GoogleCredentials> | undefined;
-  #current: { readonly client: AuthClient; readonly from: GoogleCredentials | undefined } | undefined;
+  #current:
+    | { readonly client: Promise<AuthClient>; readonly from: GoogleCredentials | undefined }
+    | undefined;
 
   constructor(create: CreateClient, file: CredentialsFile<GoogleCredentials> | undefined) {
     this.#create = create;
@@ -84,11 +82,11 @@ class SdkAuthorization implements Authorization {
     throwIfAborted(signal);
     const from = await this.#file?.current();
     if (this.#current === undefined || this.#current.from !== from) {
-      this.#current = { client: this.#create(from), from };
+      this.#current = { client: this.#create(), from };
     }
     const { client } = this.#current;
     try {
-      const headers = await untilAborted(client.getRequestHeaders(), signal);
+      const headers = await untilAborted(tokenOf(client), signal);
       return Object.fromEntries(headers.entries());
     } catch (error) {
       // A client that failed may remember it.
@@ -100,6 +98,10 @@ class SdkAuthorization implements Authorization {
   refused(): void {
     this.#current = undefined;
   }
+}
+
+async function tokenOf(client: Promise<AuthClient>): Promise<Headers> {
+  return (await client).getRequestHeaders();
 }
 
 /** The SDK's waiting for a token heeds no signal, so it is left behind; its own time-out ends it. */

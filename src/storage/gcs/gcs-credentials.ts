@@ -1,7 +1,7 @@
 /** The JSON files of Google's credentials: which there are, and which of their fields must be there. */
 import { parseJsonObject, type CredentialsFormat } from "../credentials-file.ts";
 
-/** A file's content as the SDK wants it; it holds secrets. */
+/** A file's content; it holds secrets. */
 export type GoogleCredentials = Readonly<Record<string, unknown>>;
 
 /** The kinds of credentials (`type`), each with the fields that it is nothing without. */

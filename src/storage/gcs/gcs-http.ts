@@ -35,11 +35,10 @@ export interface HttpCall {
 
 export interface HttpAnswer {
   readonly status: number;
+  /** Whoever does not read it to its end destroys it, which ends the connection. */
   readonly message: IncomingMessage;
   /** The body as text, for answers that are no object's content. Throws when it is longer than `maxAnswerBytes`. */
   readonly text: () => Promise<string>;
-  /** Ends the exchange: what was not sent or read of it is dropped, with its connection. Safe to repeat. */
-  readonly end: () => void;
 }
 
 /** A page of a list has at most a thousand names of 1 KiB, some of them twice. */
@@ -103,7 +102,6 @@ export class Connections {
           if (!message.complete || !request.writableFinished) request.destroy();
         }
       },
-      end: () => request.destroy(),
     };
   }
 

@@ -1,8 +1,8 @@
 /** Looking at objects, opening them and writing them whole. */
 import { randomBytes } from "node:crypto";
 import { EngineError } from "../../common/errors.ts";
-import { createBody } from "../object-body.ts";
 import type { ByteRange, CallOptions, ObjectInfo, OpenObject, WriteOptions } from "../object-store.ts";
+import { openNothing, streamBody, totalBytesOf, unmeasuredAnswer } from "../stream-body.ts";
 import { byteLength } from "../upload-parts.ts";
 import { checksumOf, formatCrc32c } from "./gcs-checksum.ts";
 import { gcsStatus } from "./gcs-errors.ts";
@@ -70,7 +70,7 @@ export async function getObject(
 ): Promise<OpenObject | undefined> {
   const { range, signal } = options;
   if (range?.endByte !== undefined && range.endByte <= range.startByte)
-    return openNothing(session, key, range, options);
+    return openEmptyRange(session, key, range, options);
   const action = `read "${key}"`;
   return session.attempt(action, signal, async () => {
     try {
@@ -93,28 +93,21 @@ export async function getObject(
         await session.requireBucket(action, signal);
         return undefined;
       }
-      if (range !== undefined && gcsStatus(error) === 416) return openNothing(session, key, range, options);
+      if (range !== undefined && gcsStatus(error) === 416)
+        return openEmptyRange(session, key, range, options);
       throw error;
     }
   });
 }
 
-/** Ranges without bytes are refused by the store; the port allows an empty one up to the end of the object. */
-async function openNothing(
+async function openEmptyRange(
   session: GcsSession,
   key: string,
   range: ByteRange,
   options: CallOptions,
 ): Promise<OpenObject | undefined> {
-  const info = (await getResource(session, key, options))?.info;
-  if (info === undefined) return undefined;
-  if (range.startByte > info.sizeBytes) {
-    throw new EngineError(
-      "object-corrupt",
-      `could not read "${key}" in ${session.url} from byte ${range.startByte}: it has only ${info.sizeBytes} bytes`,
-    );
-  }
-  return { info, body: createBody({ read: async () => undefined, close: async () => undefined }) };
+  const resource = await getResource(session, key, options);
+  return resource === undefined ? undefined : openNothing(resource.info, range, session.url);
 }
 
 function formatRange(range: ByteRange): string {
@@ -124,22 +117,17 @@ function formatRange(range: ByteRange): string {
 function openAnswer(
   session: GcsSession,
   key: string,
-  { message, end }: HttpAnswer,
+  { message }: HttpAnswer,
   options: CallOptions & { readonly range?: ByteRange },
 ): OpenObject {
   const { headers } = message;
-  const total = /\/(\d+)$/.exec(headers["content-range"] ?? "")?.[1];
+  const total = totalBytesOf(headers["content-range"]);
   const expected = headers["content-length"] === undefined ? undefined : Number(headers["content-length"]);
+  const failed = `could not read "${key}" in ${session.url}`;
   if (expected === undefined || (options.range !== undefined && total === undefined)) {
-    end();
-    throw new EngineError(
-      "store-unavailable",
-      `could not read "${key}" in ${session.url}: the answer has no ${expected === undefined ? "length" : "range"}`,
-      { retryable: false, hint: "A proxy between here and the store may be changing the answers." },
-    );
+    message.destroy();
+    throw unmeasuredAnswer(failed, expected === undefined ? "length" : "range");
   }
-  const chunks = message[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
-  let received = 0;
   const { info } = toResource(key, {
     size: total ?? expected,
     generation: headers["x-goog-generation"],
@@ -147,24 +135,11 @@ function openAnswer(
   });
   return {
     info,
-    body: createBody({
-      read: async () =>
-        session.attempt(`read "${key}"`, options.signal, async () => {
-          const step = await chunks.next();
-          if (step.done !== true) {
-            received += step.value.length;
-            return step.value;
-          }
-          if (received === expected) return undefined;
-          throw new EngineError(
-            "store-unavailable",
-            `could not read "${key}" in ${session.url}: the answer ended after ${received} of ${expected} bytes`,
-          );
-        }),
-      close: async () => {
-        // One that was read to its end keeps its connection for the next request.
-        if (received !== expected) end();
-      },
+    body: streamBody({
+      stream: message,
+      expectedBytes: expected,
+      failed,
+      attempt: async (step) => session.attempt(`read "${key}"`, options.signal, step),
     }),
   };
 }

@@ -1,6 +1,7 @@
 /** One bucket as it is asked: what every call of the adapter shares. */
 import type { IncomingMessage } from "node:http";
 import { throwIfAborted } from "../../common/abort.ts";
+import { systemClock, type Clock } from "../../common/clock.ts";
 import { EngineError } from "../../common/errors.ts";
 import { readCertificates } from "../ca-file.ts";
 import { openAuthorization } from "./gcs-authorization.ts";
@@ -20,6 +21,7 @@ export interface GcsSessionOptions extends Omit<ConnectionOptions, "certificates
   readonly caFile?: string;
   /** Name and version sent to the server. Default `tidemark`. */
   readonly userAgent?: string;
+  readonly clock?: Clock;
 }
 
 /** One request of the JSON API. */
@@ -55,7 +57,7 @@ export interface GcsSession {
   uploadUrl(location: string): URL;
   /** Sends one request, once, and reads its answer. Throws `GcsAnswerError` and what the network throws. */
   call(request: GcsRequest, signal: AbortSignal | undefined): Promise<GcsAnswer>;
-  /** The same with an answer that the caller reads, and ends. */
+  /** The same with an answer that the caller reads, or destroys. */
   open(request: GcsRequest, signal: AbortSignal | undefined): Promise<HttpAnswer>;
   /** Runs requests and translates what they throw. `action` is a verb phrase. */
   attempt<T>(action: string, signal: AbortSignal | undefined, fn: () => Promise<T>): Promise<T>;
@@ -76,6 +78,7 @@ export async function openGcsSession(options: GcsSessionOptions): Promise<GcsSes
     connections,
     credentialsFile,
     environment: process.env,
+    clock: options.clock ?? systemClock,
   });
   const userAgent = options.userAgent ?? "tidemark";
   const objectsPath = `/storage/v1/b/${encodeURIComponent(bucket)}/o`;

@@ -89,6 +89,7 @@ class GcsUpload implements ObjectUpload {
   /** Whether a request was sent that may have made the object, were its answer lost. */
   #finishTried = false;
   #completed: ObjectInfo | undefined;
+  #dropped = false;
 
   constructor(
     session: GcsSession,
@@ -134,6 +135,7 @@ class GcsUpload implements ObjectUpload {
 
   async complete(options: CallOptions = {}): Promise<ObjectInfo> {
     if (this.#completed !== undefined) return this.#completed;
+    if (this.#dropped) throw uploadGone(this.#session, this.#key);
     const { sizeBytes } = this.#ledger.finish();
     if (sizeBytes === 0) {
       const info = await putObject(this.#session, this.#key, [], { ...options, ifAbsent: this.#ifAbsent });
@@ -182,13 +184,14 @@ class GcsUpload implements ObjectUpload {
     await this.#session.attempt(`abort the upload of "${this.#key}"`, options.signal, async () =>
       this.#upload.drop(options.signal),
     );
+    this.#dropped = true;
   }
 }
 
 function uploadGone(session: GcsSession, key: string): EngineError {
   return new EngineError(
     "store-unavailable",
-    `could not complete "${key}" in ${session.url}: the store no longer knows the upload`,
+    `could not write "${key}" in ${session.url}: the store no longer knows the upload`,
     {
       retryable: false,
       hint: "Run the same command again; an upload is forgotten when it is cancelled, and after a week.",

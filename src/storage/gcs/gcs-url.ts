@@ -2,8 +2,8 @@ import type { EngineError } from "../../common/errors.ts";
 import { gib, kib, parseBytes } from "../../common/units.ts";
 import {
   badUrl,
+  bucketOf,
   parseEndpoint,
-  prefixOf,
   readParameters,
   secretInUrl,
   type UrlParameter,
@@ -17,12 +17,8 @@ export const maxGcsPartBytes = 5 * gib;
 
 /** What `gs://bucket/path?endpoint=…&ca-file=…&part-size=…` says. Throws `usage`. */
 export function parseGcsUrl(url: string, parsed: URL): GcsStoreOptions {
-  if (parsed.username !== "" || parsed.password !== "") throw refuseSecret(parsed);
-  if (parsed.hostname === "") throw badUrl(url, "names no bucket", "Write gs://bucket/path.");
-  if (parsed.hash !== "") throw badUrl(url, "has a fragment (#…)", "A # in the path is written %23.");
   return {
-    bucket: parsed.hostname,
-    prefix: prefixOf(parsed),
+    ...bucketOf(url, parsed, refuseSecret),
     ...readParameters(parsed, parameters, refuseSecret),
   };
 }

@@ -2,9 +2,9 @@ import type { EngineError } from "../../common/errors.ts";
 import { gib, mib, parseBytes } from "../../common/units.ts";
 import {
   badUrl,
+  bucketOf,
   parseBoolean,
   parseEndpoint,
-  prefixOf,
   readParameters,
   secretInUrl,
   type UrlParameter,
@@ -15,12 +15,8 @@ import type { S3StoreOptions } from "./s3-store.ts";
 
 /** What `s3://bucket/path?endpoint=…&region=…&path-style=true` says. Throws `usage`. */
 export function parseS3Url(url: string, parsed: URL): S3StoreOptions {
-  if (parsed.username !== "" || parsed.password !== "") throw refuseSecret(parsed);
-  if (parsed.hostname === "") throw badUrl(url, "names no bucket", "Write s3://bucket/path.");
-  if (parsed.hash !== "") throw badUrl(url, "has a fragment (#…)", "A # in the path is written %23.");
   return {
-    bucket: parsed.hostname,
-    prefix: prefixOf(parsed),
+    ...bucketOf(url, parsed, refuseSecret),
     ...readParameters(parsed, parameters, refuseSecret),
   };
 }

@@ -45,7 +45,7 @@ export interface GcsStandIn extends AsyncDisposable {
   fault: (request: StandInRequest) => StandInFault | undefined;
   /** Tokens that are accepted; undefined lets anybody in. */
   tokens: ReadonlySet<string> | undefined;
-  /** What the token endpoint (`/token`) answers: the token, or a refusal in OAuth's terms. */
+  /** What the token endpoint (`/token`) and the metadata server answer: the token, or a refusal in OAuth's terms. */
   token: () => { readonly status: number; readonly body: object };
 }
 
@@ -87,7 +87,8 @@ async function answer(
   if (fault?.kind === "refuse") return refuse(response, fault);
   if (fault?.kind === "damage") damage(body.content);
   try {
-    if (request.path === "/token") return sendJson(response, standIn.token().status, standIn.token().body);
+    if (request.path === "/token") return sendToken(standIn, response);
+    if (request.path.startsWith("/computeMetadata/v1/")) return sendMetadata(standIn, request, response);
     requireToken(standIn, request);
     const result = route(standIn, request, body);
     if (body.isCut || fault?.kind === "lose-answer") response.destroy();
@@ -130,6 +131,22 @@ function requireToken({ tokens }: GcsStandIn, { headers }: StandInRequest): void
   }
   if (tokens.has(authorization.replace(/^Bearer /, ""))) return;
   throw new Refusal(401, "authError", "Invalid Credentials");
+}
+
+function sendToken(
+  standIn: GcsStandIn,
+  response: ServerResponse,
+  headers: Record<string, string> = {},
+): void {
+  const { status, body } = standIn.token();
+  sendJson(response, status, body, headers);
+}
+
+/** What machines and pods of Google's find under `metadata.google.internal`: a token of the account that is attached to them. */
+function sendMetadata(standIn: GcsStandIn, { path }: StandInRequest, response: ServerResponse): void {
+  const flavor = { "metadata-flavor": "Google" };
+  if (path.endsWith("/token")) return sendToken(standIn, response, flavor);
+  response.writeHead(200, { "content-type": "application/text", ...flavor }).end("none");
 }
 
 type Result =

@@ -132,25 +132,23 @@ export function testUploads(current: () => ObjectStore): void {
 
       const found = await collect(store.abandonedUploads("abandoned/"));
 
-      if (store.capabilities.forgetsAbandonedUploads === true) {
-        expect(found).toEqual([]);
-        expect(await collect(store.list("abandoned/"))).toEqual([]);
-        await upload.abort();
-        await other.abort();
-        return;
-      }
-      expect(found.map(({ key }) => key).sort(compareKeys)).toEqual(["abandoned/deep/er", "abandoned/other"]);
+      const listed = (keys: readonly string[]): readonly string[] =>
+        store.capabilities.forgetsAbandonedUploads === true ? [] : keys;
+      expect(found.map(({ key }) => key).sort(compareKeys)).toEqual(
+        listed(["abandoned/deep/er", "abandoned/other"]),
+      );
       for (const { startedAt } of found) expect(Math.abs(startedAt.getTime() - before)).toBeLessThan(60_000);
       expect(await collect(store.list("abandoned/"))).toEqual([]);
       const keysBelow = (uploads: AbandonedUpload[]): string[] => uploads.map(({ key }) => key);
-      expect(keysBelow(await collect(store.abandonedUploads("abandoned/deep/e")))).toEqual([
-        "abandoned/deep/er",
-      ]);
+      expect(keysBelow(await collect(store.abandonedUploads("abandoned/deep/e")))).toEqual(
+        listed(["abandoned/deep/er"]),
+      );
       for (const abandoned of found) {
         await store.abortAbandonedUpload(abandoned);
         await store.abortAbandonedUpload(abandoned);
       }
       expect(await collect(store.abandonedUploads("abandoned/"))).toEqual([]);
+      if (found.length === 0) await upload.abort();
       await expect(upload.complete()).rejects.toBeInstanceOf(EngineError);
       expect(await store.head("abandoned/deep/er")).toBeUndefined();
       await upload.abort();
