@@ -10,6 +10,20 @@ describe("store URLs", () => {
     ["s3://bucket", { kind: "s3", options: { bucket: "bucket", prefix: "" } }],
     ["s3://bucket/", { kind: "s3", options: { bucket: "bucket", prefix: "" } }],
     ["s3://my.bucket/some/path/", { kind: "s3", options: { bucket: "my.bucket", prefix: "some/path" } }],
+    ["gs://bucket", { kind: "gcs", options: { bucket: "bucket", prefix: "" } }],
+    [
+      "gs://my_bucket/some%20path/?endpoint=https://storage-x.p.googleapis.com/&part-size=1MiB&ca-file=/ca.pem",
+      {
+        kind: "gcs",
+        options: {
+          bucket: "my_bucket",
+          prefix: "some path",
+          endpoint: "https://storage-x.p.googleapis.com",
+          partBytes: 1_048_576,
+          caFile: "/ca.pem",
+        },
+      },
+    ],
     [
       "s3://b/p?endpoint=http://127.0.0.1:9000/&region=auto&path-style=false&part-size=32MiB&ca-file=/ca.pem&conditional-create=never",
       {
@@ -44,11 +58,15 @@ describe("store URLs", () => {
   });
 
   test.for([
-    ["", '"" is no place for a store', "Write one of s3://bucket/path, file:///path and plain paths."],
+    [
+      "",
+      '"" is no place for a store',
+      "Write one of s3://bucket/path, gs://bucket/path, file:///path and plain paths.",
+    ],
     [
       "ftp://host/path",
       '"ftp://host/path" has the unknown scheme "ftp"',
-      "Supported are s3://bucket/path, file:///path and plain paths.",
+      "Supported are s3://bucket/path, gs://bucket/path, file:///path and plain paths.",
     ],
     [
       "file://host/path",
@@ -87,6 +105,17 @@ describe("store URLs", () => {
       '"6GiB" is no value of "part-size"',
       "S3 takes parts of 5MiB to 5GiB; only the last one may be smaller.",
     ],
+    ["gs:///path", '"gs:///path" names no bucket', "Write gs://bucket/path."],
+    [
+      "gs://b?part-size=100KiB",
+      '"100KiB" is no value of "part-size"',
+      "Parts have 256KiB to 5GiB; only the last one may be smaller.",
+    ],
+    [
+      "gs://b?region=x",
+      '"gs://b" has the unknown parameter "region"',
+      "Known are endpoint, ca-file, part-size.",
+    ],
     [
       "s3://b?profile=amazon",
       '"amazon" is no value of "profile"',
@@ -120,6 +149,19 @@ describe("store URLs", () => {
       }),
     );
   });
+
+  test.for(["gs://key:geheim@bucket/path", "gs://bucket/path?token=geheim"])(
+    "credentials in a URL of Google's are refused and not repeated: %s",
+    (url) => {
+      expect(() => parseStoreUrl(url)).toThrow(
+        expect.objectContaining({
+          code: "usage",
+          message: expect.not.stringContaining("geheim") as string,
+          hint: "URLs end up in logs and process lists: set GOOGLE_APPLICATION_CREDENTIALS, or name a credentials file, instead.",
+        }),
+      );
+    },
+  );
 
   test("opens a directory by path and by URL", async () => {
     const { url } = await temporaryStore();

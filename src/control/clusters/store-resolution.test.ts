@@ -92,8 +92,8 @@ test.each([
     'store "store" cannot be opened: "s3://bucket/100%" has a % that begins no escape',
   ],
   [
-    { destinationPath: "gs://bucket" },
-    'store "store" is at "gs://bucket", and only s3:// and directories are supported so far',
+    { destinationPath: "ftp://bucket" },
+    'store "store" is at "ftp://bucket", and only s3://, gs:// and directories are supported so far',
   ],
   [
     { s3Credentials: { accessKeyId: keys.accessKeyId } },
