@@ -28,7 +28,11 @@ export function collect(value: string, before: readonly string[] = []): readonly
 export function addRepositoryOptions(command: Command): Command {
   return command
     .option("-c, --config <file>", "configuration file (or TIDEMARK_CONFIG)")
-    .option("--repo <url>", "repository: s3://bucket/path or a directory; repeatable", collect)
+    .option(
+      "--repo <url>",
+      "repository: s3://bucket/path, gs://bucket/path or a directory; repeatable",
+      collect,
+    )
     .option("--server <name>", "server name: names one PostgreSQL system in the repository")
     .option("--endpoint-url <url>", "S3 endpoint other than AWS")
     .option("--region <name>", "S3 region")
