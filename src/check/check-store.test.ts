@@ -1,6 +1,7 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import { systemClock, type Clock } from "../common/clock.ts";
 import { mib } from "../common/units.ts";
+import { openOnStandIn } from "../storage/gcs/testing/open-on-stand-in.ts";
 import type { ObjectHeaders } from "../storage/s3/s3-objects.ts";
 import type { S3StoreOptions } from "../storage/s3/s3-store.ts";
 import { scriptedStore, type ScriptedRequest } from "../storage/s3/testing/scripted-s3.ts";
@@ -54,6 +55,16 @@ describe("checking a store", () => {
     expect({ left, uploads }).toEqual({ left: ["someone/else"], uploads: 0 });
     const written = small.requests.filter(({ method }) => method === "PUT" || method === "DELETE");
     expect(written.every(({ url }) => url.startsWith("/b/tidemark-check-"))).toBe(true);
+  });
+
+  test("finds nothing to say of a bucket of Google's, which forgets what is left of uploads by itself", async () => {
+    const { store, bucket } = await openOnStandIn();
+
+    const facts = await checkStore(store, { signal: new AbortController().signal, clock, sampleBytes });
+
+    expect(facts.map(({ topic, verdict }) => [topic, verdict])).toEqual(topics.map((topic) => [topic, "ok"]));
+    expect(facts[0]?.text).toContain("Google Cloud Storage");
+    expect(bucket.objects.size).toBe(0);
   });
 
   test.each(["ignored", "refused"] as const)(

@@ -78,6 +78,7 @@ async function probeDropped(lab: ProbeLab): Promise<CheckFact | undefined> {
   await upload.abort({ signal });
   if ((await store.head(key, { signal })) !== undefined)
     return unfit(topic, "an upload that was dropped has made an object", hint);
+  if (store.capabilities.forgetsAbandonedUploads === true) return undefined;
   if (isListed && !(await isUnfinished(lab, key))) return undefined;
   return {
     topic,

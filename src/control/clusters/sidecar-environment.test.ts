@@ -44,5 +44,13 @@ test.each([
   ],
   ["what is about other tools", { AWS_REQUEST_CHECKSUM_CALCULATION: "when_required" }, bare, {}],
 ])("the environment of a sidecar with %s", (_what, environment, given, expected) => {
-  expect(sidecarSettings(environment, given)).toEqual(expected);
+  expect(sidecarSettings(environment, { url: "s3://bucket", ...given })).toEqual(expected);
+});
+
+test("what AWS' variables say is not about a store of somebody else's", () => {
+  const environment = { ...role, AWS_ENDPOINT_URL: "https://s3.example", HTTPS_PROXY: "http://proxy:3128" };
+
+  expect(sidecarSettings(environment, { url: "gs://bucket", ...bare })).toEqual({
+    proxy: "http://proxy:3128",
+  });
 });

@@ -8,11 +8,18 @@ import { bypassesProxy, chooseProxy, describeProxy } from "../../storage/network
  */
 type Environment = Readonly<Record<string, string>>;
 
-/** Settings that hold where the manifest's own configuration says nothing. `hasKeys`: a role would not be used. */
+/**
+ * Settings that hold where the manifest's own configuration says nothing. `hasKeys`: a role would not be used. What AWS'
+ * variables say holds for `s3://` alone.
+ */
 export function sidecarSettings(
-  environment: Environment,
-  given: { readonly endpoint: string | undefined; readonly hasKeys: boolean },
+  all: Environment,
+  given: { readonly url: string; readonly endpoint: string | undefined; readonly hasKeys: boolean },
 ): Partial<RepositorySettings> {
+  const isS3 = given.url.startsWith("s3://");
+  const environment = Object.fromEntries(
+    Object.entries(all).filter(([name]) => isS3 || !name.startsWith("AWS_")),
+  );
   const region = environment["AWS_DEFAULT_REGION"] ?? environment["AWS_REGION"];
   const endpoint = given.endpoint ?? environment["AWS_ENDPOINT_URL_S3"] ?? environment["AWS_ENDPOINT_URL"];
   return {

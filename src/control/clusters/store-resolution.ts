@@ -113,6 +113,7 @@ export function resolveStore(
     name,
     url,
     ...sidecarSettings(description.environment, {
+      url,
       endpoint: configuration.endpointURL,
       hasKeys: accessKeyId !== undefined,
     }),

@@ -8,6 +8,9 @@ import type { Clock } from "../../common/clock.ts";
 import { isEngineError, type EngineError } from "../../common/errors.ts";
 import type { GcsStandIn } from "../testing/gcs-stand-in.ts";
 import { openOnStandIn } from "./testing/open-on-stand-in.ts";
+import { openStoreAgents } from "../network/store-agents.ts";
+import { openAuthorization } from "./gcs-authorization.ts";
+import { Connections } from "./gcs-http.ts";
 import { openGcsStore } from "./gcs-store.ts";
 
 async function temporaryFolder(): Promise<string> {
@@ -149,8 +152,6 @@ describe("who asks Google's storage", () => {
 
   test("is the account that is attached to the machine, as with workload identity", async () => {
     const { standIn } = await openOnStandIn();
-    const { openAuthorization } = await import("./gcs-authorization.ts");
-    const { Connections } = await import("./gcs-http.ts");
     const home = await temporaryFolder();
     environment({
       HOME: home,
@@ -159,7 +160,7 @@ describe("who asks Google's storage", () => {
       GCE_METADATA_HOST: new URL(standIn.url).host,
       METADATA_SERVER_DETECTION: "assume-present",
     });
-    const connections = new Connections({});
+    const connections = new Connections(await openStoreAgents({}));
     onTestFinished(() => connections.close());
 
     const authorization = await openAuthorization({

@@ -57,6 +57,7 @@ export interface GcsAction {
   /** Where: `gs://bucket/path`. */
   readonly url: string;
   readonly endpoint: string | undefined;
+  readonly proxy: string | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -75,7 +76,7 @@ export function gcsStoreError(error: unknown, what: GcsAction): EngineError {
   const message = `could not ${what.action} in ${what.url}`;
   if (!(error instanceof GcsAnswerError)) {
     const words = systemErrorCode(error) ?? describeError(error);
-    return networkError({ message, error, words, endpoint: what.endpoint });
+    return networkError({ message, error, words, endpoint: what.endpoint, proxy: what.proxy });
   }
   const { status, reason } = error;
   const words = reason === "" ? `status ${status}` : `${reason} (${status})`;

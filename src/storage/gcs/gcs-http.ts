@@ -2,22 +2,14 @@
  * One HTTP exchange with the store. The SDK's own calls cannot be stopped by a signal, which the port asks for: a write
  * that was given up would go on reading buffers that others fill again by then. See docs/decisions/0012-*.md.
  */
-import {
-  Agent as HttpAgent,
-  request as httpRequest,
-  type ClientRequest,
-  type IncomingMessage,
-} from "node:http";
-import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import { request as httpRequest, type Agent, type ClientRequest, type IncomingMessage } from "node:http";
+import { request as httpsRequest } from "node:https";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { mib } from "../../common/units.ts";
+import type { StoreAgents } from "../network/store-agents.ts";
 
-export interface ConnectionOptions {
-  /** PEM. */
-  readonly certificates?: Buffer;
-  /** Connections at once, opened bodies included. Default 64. */
-  readonly maxSockets?: number;
+export interface ConnectionLimits {
   /** Time to connect, in ms. Default 10 000. */
   readonly connectTimeoutMs?: number;
   /** Silence on a connection before it is given up, in ms. Default 120 000. */
@@ -44,27 +36,20 @@ export interface HttpAnswer {
 /** A page of a list has at most a thousand names of 1 KiB, some of them twice. */
 const maxAnswerBytes = 16 * mib;
 
-/** Unused connections are closed before servers do, which would fail the next request. */
-const keptUnusedMs = 60_000;
-
-/** The connections of one store. Proxies are taken from the environment, as everywhere in Google's libraries. */
+/** The connections of one store. `close` destroys the agents. */
 export class Connections {
-  readonly #agents: { readonly http: HttpAgent; readonly https: HttpsAgent };
+  readonly #agents: StoreAgents;
   readonly #connectTimeoutMs: number;
   readonly #idleTimeoutMs: number;
 
-  constructor({ certificates, maxSockets = 64, connectTimeoutMs, idleTimeoutMs }: ConnectionOptions) {
-    const shared = { keepAlive: true, maxSockets, timeout: keptUnusedMs, proxyEnv: process.env };
-    this.#agents = {
-      http: new HttpAgent(shared),
-      https: new HttpsAgent({ ...shared, ...(certificates === undefined ? {} : { ca: certificates }) }),
-    };
+  constructor(agents: StoreAgents, { connectTimeoutMs, idleTimeoutMs }: ConnectionLimits = {}) {
+    this.#agents = agents;
     this.#connectTimeoutMs = connectTimeoutMs ?? 10_000;
     this.#idleTimeoutMs = idleTimeoutMs ?? 120_000;
   }
 
   /** For whoever connects by himself: the SDK asks for tokens. */
-  agentFor(url: URL): HttpAgent {
+  agentFor(url: URL): Agent {
     return url.protocol === "https:" ? this.#agents.https : this.#agents.http;
   }
 

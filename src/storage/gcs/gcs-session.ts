@@ -3,13 +3,13 @@ import type { IncomingMessage } from "node:http";
 import { throwIfAborted } from "../../common/abort.ts";
 import { systemClock, type Clock } from "../../common/clock.ts";
 import { EngineError } from "../../common/errors.ts";
-import { readCertificates } from "../ca-file.ts";
+import { openStoreAgents, type NetworkOptions } from "../network/store-agents.ts";
 import { openAuthorization } from "./gcs-authorization.ts";
 import { gcsEndpoint } from "./gcs-endpoint.ts";
 import { answerError, bucketMissing, gcsStatus, gcsStoreError } from "./gcs-errors.ts";
-import { Connections, type ConnectionOptions, type HttpAnswer, type HttpCall } from "./gcs-http.ts";
+import { Connections, type ConnectionLimits, type HttpAnswer, type HttpCall } from "./gcs-http.ts";
 
-export interface GcsSessionOptions extends Omit<ConnectionOptions, "certificates"> {
+export interface GcsSessionOptions extends NetworkOptions, ConnectionLimits {
   readonly bucket: string;
   /** Path in the bucket under which all keys lie, without slashes at its ends; empty for the bucket itself. */
   readonly prefix?: string;
@@ -17,8 +17,6 @@ export interface GcsSessionOptions extends Omit<ConnectionOptions, "certificates
   readonly endpoint?: string;
   /** A file of mode 0600 (`gcs-credentials.ts`), read again when it changes. Else Google's usual places. */
   readonly credentialsFile?: string;
-  /** PEM file with the certificates of the authorities to trust, instead of the built-in ones. */
-  readonly caFile?: string;
   /** Name and version sent to the server. Default `tidemark`. */
   readonly userAgent?: string;
   readonly clock?: Clock;
@@ -66,13 +64,13 @@ export interface GcsSession {
   close(): void;
 }
 
-/** Throws `config` when the CA file or a credentials file cannot be read. Asks nobody yet. */
+/** Throws `config` when a file that is named cannot be read, `usage` for a proxy that is none. Asks nobody yet. */
 export async function openGcsSession(options: GcsSessionOptions): Promise<GcsSession> {
-  const { bucket, prefix = "", credentialsFile, caFile } = options;
+  const { bucket, prefix = "", credentialsFile } = options;
   const endpoint = gcsEndpoint(options.endpoint, process.env);
   const url = prefix === "" ? `gs://${bucket}` : `gs://${bucket}/${prefix}`;
-  const certificates = caFile === undefined ? {} : { certificates: await readCertificates(caFile) };
-  const connections = new Connections({ ...options, ...certificates });
+  const agents = await openStoreAgents(options);
+  const connections = new Connections(agents, options);
   const authorization = await openAuthorization({
     endpoint,
     connections,
@@ -114,7 +112,7 @@ export async function openGcsSession(options: GcsSessionOptions): Promise<GcsSes
       throwIfAborted(signal);
       return await fn();
     } catch (error) {
-      throw gcsStoreError(error, { action, url, endpoint: endpoint.given, signal });
+      throw gcsStoreError(error, { action, url, endpoint: endpoint.given, proxy: agents.proxy, signal });
     }
   };
   const session: GcsSession = {

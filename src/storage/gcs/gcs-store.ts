@@ -22,7 +22,7 @@ const deletesAtOnce = 16;
 
 /**
  * Opens a bucket as an object store. Sends nothing yet: wrong names and credentials show with the first call. Throws
- * `config` when the CA file or a credentials file cannot be read. `close` ends the connections.
+ * `config` when a file that is named cannot be read, `usage` for a proxy that is none. `close` ends the connections.
  */
 export async function openGcsStore(options: GcsStoreOptions): Promise<ObjectStore> {
   throwIfAborted(options.signal);
@@ -35,6 +35,8 @@ export async function openGcsStore(options: GcsStoreOptions): Promise<ObjectStor
     preferredPartBytes: options.partBytes ?? 16 * mib,
     parallelParts: false,
     forgetsAbandonedUploads: true,
+    maker: "Google Cloud Storage",
+    encryptsAlways: true,
   };
   return {
     url: session.url,
