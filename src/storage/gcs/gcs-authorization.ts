@@ -6,10 +6,10 @@ import type { Storage } from "@google-cloud/storage";
 import { abortError, throwIfAborted } from "../../common/abort.ts";
 import type { Clock } from "../../common/clock.ts";
 import { CredentialsFile } from "../credentials-file.ts";
+import type { StoreAgents } from "../network/store-agents.ts";
 import { googleCredentialsFormat, type GoogleCredentials } from "./gcs-credentials.ts";
 import { requireSafeForTokens, type GcsEndpoint } from "./gcs-endpoint.ts";
 import { credentialsError } from "./gcs-errors.ts";
-import type { Connections } from "./gcs-http.ts";
 
 export interface Authorization {
   /** Throws `config`, `store-denied` or `store-unavailable` when there is no token to be had. */
@@ -20,7 +20,8 @@ export interface Authorization {
 
 export interface AuthorizationOptions {
   readonly endpoint: GcsEndpoint;
-  readonly connections: Connections;
+  /** For asking after tokens. */
+  readonly agents: StoreAgents;
   /** A file of mode 0600. Else GOOGLE_APPLICATION_CREDENTIALS, then the SDK's chain. */
   readonly credentialsFile: string | undefined;
   readonly environment: NodeJS.ProcessEnv;
@@ -42,16 +43,16 @@ export async function openAuthorization(options: AuthorizationOptions): Promise<
   const path = credentialsFile ?? (environment["GOOGLE_APPLICATION_CREDENTIALS"] || undefined);
   const format = googleCredentialsFormat(credentialsFile !== undefined);
   const file = path === undefined ? undefined : await CredentialsFile.open(path, format, clock);
-  return new SdkAuthorization(await clientFactory(options.connections, path), file);
+  return new SdkAuthorization(await clientFactory(options.agents, path), file);
 }
 
 const anonymous: Authorization = { headers: async () => ({}), refused: () => undefined };
 
-async function clientFactory(connections: Connections, path: string | undefined): Promise<CreateClient> {
+async function clientFactory(agents: StoreAgents, path: string | undefined): Promise<CreateClient> {
   const { Storage } = await import("@google-cloud/storage");
   const clientOptions = {
     transporterOptions: {
-      agent: (url: URL) => connections.agentFor(url),
+      agent: ({ protocol }: URL) => (protocol === "https:" ? agents.https : agents.http),
       timeout: tokenTimeoutMs,
       // Retries belong to the wrapper. The exchange of a federation's token is repeated all the same, for two seconds.
       retryConfig: { retry: 0, noResponseRetries: 0 },

@@ -10,7 +10,6 @@ import type { GcsStandIn } from "../testing/gcs-stand-in.ts";
 import { openOnStandIn } from "./testing/open-on-stand-in.ts";
 import { openStoreAgents } from "../network/store-agents.ts";
 import { openAuthorization } from "./gcs-authorization.ts";
-import { Connections } from "./gcs-http.ts";
 import { openGcsStore } from "./gcs-store.ts";
 
 async function temporaryFolder(): Promise<string> {
@@ -160,12 +159,12 @@ describe("who asks Google's storage", () => {
       GCE_METADATA_HOST: new URL(standIn.url).host,
       METADATA_SERVER_DETECTION: "assume-present",
     });
-    const connections = new Connections(await openStoreAgents({}));
-    onTestFinished(() => connections.close());
+    const agents = await openStoreAgents({});
+    onTestFinished(() => agents.http.destroy());
 
     const authorization = await openAuthorization({
       endpoint: { url: "https://storage.googleapis.com", given: undefined, isEmulator: false },
-      connections,
+      agents,
       credentialsFile: undefined,
       environment: process.env,
       clock: steppedClock(),

@@ -2,7 +2,7 @@
  * One HTTP exchange with the store. The SDK's own calls cannot be stopped by a signal, which the port asks for: a write
  * that was given up would go on reading buffers that others fill again by then. See docs/decisions/0012-*.md.
  */
-import { request as httpRequest, type Agent, type ClientRequest, type IncomingMessage } from "node:http";
+import { request as httpRequest, type ClientRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -48,18 +48,14 @@ export class Connections {
     this.#idleTimeoutMs = idleTimeoutMs ?? 120_000;
   }
 
-  /** For whoever connects by himself: the SDK asks for tokens. */
-  agentFor(url: URL): Agent {
-    return url.protocol === "https:" ? this.#agents.https : this.#agents.http;
-  }
-
   /** Sends one request, once; whatever its status, the answer is returned. Throws system errors, and what `signal` throws. */
   async send({ method, url, headers, pieces = [], signal }: HttpCall): Promise<HttpAnswer> {
-    const start = url.protocol === "https:" ? httpsRequest : httpRequest;
+    const isEncrypted = url.protocol === "https:";
+    const start = isEncrypted ? httpsRequest : httpRequest;
     const request = start(url, {
       method,
       headers: { ...headers },
-      agent: this.agentFor(url),
+      agent: isEncrypted ? this.#agents.https : this.#agents.http,
       timeout: this.#idleTimeoutMs,
       ...(signal === undefined ? {} : { signal }),
     });

@@ -71,9 +71,12 @@ export async function openGcsSession(options: GcsSessionOptions): Promise<GcsSes
   const url = prefix === "" ? `gs://${bucket}` : `gs://${bucket}/${prefix}`;
   const agents = await openStoreAgents(options);
   const connections = new Connections(agents, options);
+  // A private authority signs for a private endpoint, and not for those that give tokens.
+  const { caFile: _own, ...usual } = options;
+  const tokenAgents = options.caFile === undefined ? agents : await openStoreAgents(usual);
   const authorization = await openAuthorization({
     endpoint,
-    connections,
+    agents: tokenAgents,
     credentialsFile,
     environment: process.env,
     clock: options.clock ?? systemClock,
@@ -144,7 +147,11 @@ export async function openGcsSession(options: GcsSessionOptions): Promise<GcsSes
       }
       bucketSeen = true;
     },
-    close: () => connections.close(),
+    close: () => {
+      connections.close();
+      tokenAgents.http.destroy();
+      tokenAgents.https.destroy();
+    },
   };
   return session;
 }
