@@ -2,7 +2,7 @@ import type { ArchiveTarget } from "../archive/archive-target.ts";
 import { repositoryAddress } from "../repository/repository.ts";
 import type { Ack } from "./ack.ts";
 import { isPolicyMet, type ArchivePolicy } from "./archive-policy.ts";
-import type { OwedBook } from "./owed.ts";
+import type { OwedBook } from "./owed-book.ts";
 
 /** For `Ack.repositories`. */
 export function addressesOf(targets: readonly ArchiveTarget[]): Record<string, string> {

@@ -5,6 +5,7 @@ import { EngineError, systemErrorCode } from "../common/errors.ts";
 import { formatBytes } from "../common/units.ts";
 import { readReadyFiles } from "./ready-files.ts";
 import { askAgent, readAgentState } from "./agent-client.ts";
+import { repositoryStatusSchema } from "./repository-status.ts";
 import { spoolAt, spoolRootOf } from "./spool.ts";
 import { parseSystemIdentifier, type SystemIdentifier } from "../postgres/system-identifier.ts";
 
@@ -38,18 +39,9 @@ export const agentStatusSchema = z.object({
   /** Files that need a person: refused, or in conflict. At most ten are listed. */
   refused: z.array(z.object({ name: z.string(), code: z.string(), message: z.string() })),
   policy: z.union([z.literal("all"), z.number(), z.array(z.string())]),
-  repositories: z.array(
-    z.object({
-      name: z.string(),
-      url: z.string(),
-      server: z.string(),
-      state: z.enum(["ok", "failing"]),
-      failures: z.number(),
-      error: z.object({ code: z.string(), message: z.string(), at: z.string() }).optional(),
-      /** Files that were acknowledged without this repository, as the policy allows, and that it still lacks. */
-      owedFiles: z.number(),
-    }),
-  ),
+  repositories: z.array(repositoryStatusSchema),
+  /** Segments that no repository has, between others that some do; at most ten are named. */
+  holes: z.object({ files: z.number(), names: z.array(z.string()) }).optional(),
   rssBytes: z.number(),
 });
 

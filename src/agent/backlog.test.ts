@@ -5,11 +5,19 @@ import { requireWalFileName } from "../archive/wal-file.ts";
 import { segmentName } from "../archive/testing/wal-files.ts";
 import { ackTime } from "./ack.ts";
 import { checkPolicy, isPolicyMet } from "./archive-policy.ts";
-import { Backlog } from "./backlog.ts";
+import { Backlog, type BacklogEntry } from "./backlog.ts";
 import { diskFullInMs, DrainMeter } from "./drain-meter.ts";
 import { RepositoryHealth } from "./repository-health.ts";
 
-const always = { availableAtMs: () => 0 };
+const always = {
+  availableAtMs: () => 0,
+  hasRoom: () => true,
+  worthWaitingUntilMs: () => undefined,
+  isEnough: () => true,
+};
+const takes = (entry: BacklogEntry, repositories = ["main"]) => {
+  for (const name of repositories) entry.onTheWay.add(name);
+};
 const down = new EngineError("store-unavailable", "down");
 
 describe("the order of archiving", () => {
@@ -28,7 +36,7 @@ describe("the order of archiving", () => {
     const order: string[] = [];
     for (let job = backlog.next(0, always); "entry" in job; job = backlog.next(0, always)) {
       order.push(job.entry.file.name);
-      job.entry.state = "pushing";
+      takes(job.entry);
     }
 
     expect(order).toEqual([
@@ -66,7 +74,7 @@ describe("the order of archiving", () => {
         const order: string[] = [];
         for (let job = backlog.next(0, always); "entry" in job; job = backlog.next(0, always)) {
           order.push(job.entry.file.name);
-          job.entry.state = "pushing";
+          takes(job.entry);
         }
         expect(order).toEqual(expected);
       }),
@@ -90,7 +98,11 @@ describe("the order of archiving", () => {
 
   test("leaves out repositories that pause or have the file, and says when to come back", () => {
     const backlog = new Backlog(["a", "b"]);
-    const health = { availableAtMs: (name: string) => (name === "b" ? 500 : 0) };
+    const health = {
+      ...always,
+      availableAtMs: (name: string) => (name === "b" ? 500 : 0),
+      isEnough: () => false,
+    };
     const entry = backlog.add(requireWalFileName(segmentName(1)));
 
     expect(backlog.next(100, health)).toMatchObject({ repositories: ["a"] });
@@ -133,7 +145,7 @@ describe("the health of a repository", () => {
     expect(health.availableAtMs(nowMs)).toBe(Number.POSITIVE_INFINITY);
     health.succeeded();
     expect(health.availableAtMs(nowMs)).toBe(nowMs);
-    expect(health.report()).toEqual({ state: "ok", failures: 0, error: undefined });
+    expect(health.report()).toEqual({ state: "ok", failures: 0, error: undefined, failingSince: undefined });
   });
 
   test("counts pushes that fail together as one failure", () => {

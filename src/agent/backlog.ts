@@ -4,12 +4,16 @@ import type { WalFileName } from "../postgres/wal-file-name.ts";
 /** One WAL file that PostgreSQL has ready, until PostgreSQL has taken note that it is archived. */
 export interface BacklogEntry {
   readonly file: WalFileName;
-  state: "waiting" | "pushing" | "acknowledged";
+  state: "waiting" | "acknowledged";
   /** Repositories that have it, as of the writing of the file that `fingerprint` names. */
   done: Set<string>;
   fingerprint: string | undefined;
-  /** The repositories of the push under way. */
-  pushing: readonly string[];
+  /** Repositories that it is on its way to. After the acknowledgement the slower ones still are. */
+  onTheWay: Set<string>;
+  /** The bytes of the first read are held until then at least: a further push would read the file again. */
+  heldUntilMs: number;
+  /** What is found out about it is acted on in turn. */
+  turn: Promise<void>;
   retryAtMs: number;
   failures: number;
   /** Order of asking; undefined while nobody waits for it. */
@@ -26,8 +30,14 @@ export interface Job {
 }
 
 export interface Availability {
-  /** When the next push to this repository may start, on the scale of `nowMs`. */
-  availableAtMs(repository: string): number;
+  /** When the next push to this repository may start: `nowMs`, or later on its scale. */
+  availableAtMs(repository: string, nowMs: number): number;
+  /** Whether it can take one more file at all. */
+  hasRoom(repository: string): boolean;
+  /** Until when a file shall wait for it that could go to other repositories at once; undefined when not at all. */
+  worthWaitingUntilMs(repository: string, nowMs: number): number | undefined;
+  /** Whether a file that these have may be acknowledged. */
+  isEnough(repositories: ReadonlySet<string>): boolean;
 }
 
 /**
@@ -64,7 +74,9 @@ export class Backlog {
       state: "waiting",
       done: new Set(),
       fingerprint: undefined,
-      pushing: [],
+      onTheWay: new Set(),
+      heldUntilMs: 0,
+      turn: Promise.resolve(),
       retryAtMs: 0,
       failures: 0,
       wantedTurn: undefined,
@@ -112,14 +124,29 @@ export class Backlog {
   next(nowMs: number, health: Availability): Job | { readonly atMs: number } {
     let atMs = Number.POSITIVE_INFINITY;
     for (const entry of this.#sorted()) {
-      if (entry.state !== "waiting") continue;
-      const missing = this.#repositories.filter((name) => !entry.done.has(name));
-      // Whom PostgreSQL waits for is tried at once: it shall hear soon that a repository is down.
-      if (entry.wantedTurn !== undefined) return { entry, repositories: missing };
-      const readyAtMs = missing.map((name) => Math.max(entry.retryAtMs, health.availableAtMs(name)));
-      const repositories = missing.filter((_, index) => (readyAtMs[index] ?? 0) <= nowMs);
-      if (repositories.length > 0) return { entry, repositories };
-      atMs = Math.min(atMs, ...readyAtMs);
+      const missing = this.#repositories.filter((name) => !entry.done.has(name) && !entry.onTheWay.has(name));
+      if (entry.state !== "waiting" || missing.length === 0) continue;
+      if (entry.wantedTurn === undefined && entry.retryAtMs > nowMs) {
+        atMs = Math.min(atMs, entry.retryAtMs);
+        continue;
+      }
+      if (entry.onTheWay.size > 0 && entry.heldUntilMs > nowMs) {
+        atMs = Math.min(atMs, entry.heldUntilMs);
+        continue;
+      }
+      const available = missing.filter((name) => health.availableAtMs(name, nowMs) <= nowMs);
+      if (entry.wantedTurn !== undefined) {
+        const repositories = forWanted(entry, { missing, available }, health);
+        if (repositories.length > 0) return { entry, repositories };
+      }
+      if (available.length === 0) {
+        atMs = Math.min(atMs, ...missing.map((name) => health.availableAtMs(name, nowMs)));
+        continue;
+      }
+      const waits = missing.flatMap((name) => health.worthWaitingUntilMs(name, nowMs) ?? []);
+      // Later files would have to wait for the same repository.
+      if (waits.length > 0) return { atMs: Math.min(atMs, ...waits) };
+      return { entry, repositories: available };
     }
     return { atMs };
   }
@@ -133,6 +160,16 @@ export class Backlog {
     this.#added = [];
     return this.#order;
   }
+}
+
+/** Whom PostgreSQL waits for is tried at once, where it matters: it shall hear soon that a repository is down. */
+function forWanted(
+  entry: BacklogEntry,
+  { missing, available }: { readonly missing: readonly string[]; readonly available: readonly string[] },
+  health: Availability,
+): readonly string[] {
+  const without = new Set([...entry.done, ...entry.onTheWay, ...available]);
+  return health.isEnough(without) ? available : missing.filter((name) => health.hasRoom(name));
 }
 
 /** More new entries than this are sorted in together. */

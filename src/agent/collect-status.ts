@@ -8,13 +8,18 @@ import type { AgentStatus } from "./agent-status.ts";
 import type { ArchivePolicy } from "./archive-policy.ts";
 import type { BacklogEntry } from "./backlog.ts";
 import { diskFullInMs } from "./drain-meter.ts";
+import type { Findings } from "./findings.ts";
 import type { LastEvent, LookAhead } from "./look-ahead.ts";
-import type { OwedBook } from "./owed.ts";
+import type { OwedBook } from "./owed-book.ts";
+import type { RepositoryLanes } from "./repository-lanes.ts";
+import { repositoryStatus } from "./repository-status.ts";
 
 /** Gathers what `agentStatus` reports, in the agent. Throws nothing but what a bug throws. */
 export async function collectStatus(from: {
   readonly look: LookAhead;
   readonly owed: OwedBook;
+  readonly lanes: RepositoryLanes;
+  readonly findings: Findings;
   readonly options: { readonly targets: readonly ArchiveTarget[]; readonly policy?: ArchivePolicy };
   readonly dataDirectory: string;
   readonly system: ExpectedSystem;
@@ -31,6 +36,7 @@ export async function collectStatus(from: {
   const since = await oldestSince(walDirectory, waiting);
   const owed = await from.owed.all();
   const policy = options.policy ?? "all";
+  const { holes } = from.findings;
   return {
     pid: process.pid,
     systemIdentifier: formatSystemIdentifier(system.systemIdentifier),
@@ -53,21 +59,17 @@ export async function collectStatus(from: {
       )
       .slice(0, 10),
     policy: typeof policy === "object" ? [...policy] : policy,
-    repositories: options.targets.map(({ repository }) => {
-      const health = look.health.get(repository.name)?.report();
-      const error = health?.error;
-      return {
-        name: repository.name,
-        url: repository.store.url,
-        server: repository.server,
-        state: health?.state ?? "ok",
-        failures: health?.failures ?? 0,
-        ...(error === undefined
-          ? {}
-          : { error: { code: error.code, message: error.message, at: error.at.toISOString() } }),
-        owedFiles: owed.filter(({ repositories }) => repositories.includes(repository.name)).length,
-      };
-    }),
+    repositories: options.targets.map((target) =>
+      repositoryStatus(target, {
+        lanes: from.lanes,
+        book: from.owed,
+        owed,
+        findings: from.findings,
+        waiting,
+        segmentSizeBytes: system.walSegmentSizeBytes,
+      }),
+    ),
+    ...(holes.files === 0 ? {} : { holes: { files: holes.files, names: holes.names.slice(0, 10) } }),
     rssBytes: process.memoryUsage.rss(),
   };
 }

@@ -9,6 +9,8 @@ export interface HealthReport {
   readonly state: "ok" | "failing";
   readonly failures: number;
   readonly error: { readonly code: string; readonly message: string; readonly at: Date } | undefined;
+  /** When the first of these failures was; undefined when it works. */
+  readonly failingSince: Date | undefined;
 }
 
 /**
@@ -18,6 +20,8 @@ export interface HealthReport {
 export class RepositoryHealth {
   #failures = 0;
   #error: HealthReport["error"];
+  #failingSince: Date | undefined;
+  #outages = 0;
   #pausedUntilMs = 0;
   #isProbing = false;
 
@@ -31,7 +35,14 @@ export class RepositoryHealth {
     if (this.#failures > 0) this.#isProbing = true;
   }
 
+  /** How often it worked again after it had failed. */
+  get outages(): number {
+    return this.#outages;
+  }
+
   succeeded(): void {
+    if (this.#failures > 0) this.#outages++;
+    this.#failingSince = undefined;
     this.#failures = 0;
     this.#isProbing = false;
     this.#error = undefined;
@@ -49,6 +60,7 @@ export class RepositoryHealth {
       this.#failures++;
       this.#pausedUntilMs = at.nowMs + pause * (0.75 + 0.5 * at.random);
     }
+    this.#failingSince ??= at.time;
     this.#error = { code: error.code, message: error.message, at: at.time };
   }
 
@@ -58,6 +70,11 @@ export class RepositoryHealth {
   }
 
   report(): HealthReport {
-    return { state: this.#failures === 0 ? "ok" : "failing", failures: this.#failures, error: this.#error };
+    return {
+      state: this.#failures === 0 ? "ok" : "failing",
+      failures: this.#failures,
+      error: this.#error,
+      failingSince: this.#failingSince,
+    };
   }
 }

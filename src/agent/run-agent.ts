@@ -1,4 +1,4 @@
-import { chmod } from "node:fs/promises";
+import { chmod, readdir, rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { abortError } from "../common/abort.ts";
@@ -19,9 +19,12 @@ import { listen } from "./agent-socket.ts";
 import { checkPolicy, type ArchivePolicy } from "./archive-policy.ts";
 import { archiveScript } from "./archive-script.ts";
 import { collectStatus } from "./collect-status.ts";
+import { Findings } from "./findings.ts";
+import { Healing } from "./healing.ts";
 import { readLocalSystem, spoolOwnerFor } from "./local-system.ts";
 import { LookAhead } from "./look-ahead.ts";
-import { healOwed, OwedBook } from "./owed.ts";
+import { OwedBook } from "./owed-book.ts";
+import { RepositoryLanes } from "./repository-lanes.ts";
 import { archiveCommandLine } from "./shell-text.ts";
 import {
   makePrivateFolders,
@@ -40,7 +43,7 @@ export interface AgentOptions {
   readonly targets: readonly ArchiveTarget[];
   /** Default: all. */
   readonly policy?: ArchivePolicy;
-  /** WAL files on their way at a time. Default: three per processor, four to eight. */
+  /** WAL files on their way to one repository at a time. Default: three per processor, four to eight. */
   readonly concurrency?: number;
   /** The command line that archives a file without the agent; the file's path is added. */
   readonly pushCommand: readonly string[];
@@ -60,7 +63,7 @@ export interface ServingAgent {
   readonly archiveCommand: string;
 }
 
-/** How often the data directory is looked at: does it exist, is it still the same system, is anything owed. */
+/** How often the data directory is looked at: does it exist, is it still the same system. */
 const lookMs = 2000;
 
 /**
@@ -118,8 +121,8 @@ async function serve(options: AgentOptions, clock: Clock, system: ExpectedSystem
   const stop = AbortSignal.any([options.signal, end.signal]);
   const hardStop = hardStopAfter(stop, options.stopTimeoutMs ?? 10_000);
   let lost: EngineError | undefined;
-  const lookAhead = createLookAhead(options, clock, { system, spool, log, abort: hardStop.signal });
-  const { look, owed } = lookAhead;
+  const parts = createParts(options, clock, { system, spool, log, abort: hardStop.signal });
+  const { look } = parts;
 
   await using heartbeat = await startHeartbeat(spool.pidFile, spool.owner, () => {
     lost = new EngineError("locked", `another agent has taken over the spool "${root}"`);
@@ -129,7 +132,7 @@ async function serve(options: AgentOptions, clock: Clock, system: ExpectedSystem
   const startedAt = clock.now();
   await using socket = await listen(spool, async (request) => {
     if (request.op === "status") {
-      return collectStatus({ look, owed, options, dataDirectory, system, startedAt, clock });
+      return collectStatus({ ...parts, options, dataDirectory, system, startedAt, clock });
     }
     await look.push(requireWalFileName(request.name));
     return undefined;
@@ -142,7 +145,10 @@ async function serve(options: AgentOptions, clock: Clock, system: ExpectedSystem
     if (isOther) log.warn("the data directory is that of another PostgreSQL system now");
     end.abort();
   });
-  const healing = heal(lookAhead, options, clock, { spool, system, log, stop, hardStop: hardStop.signal });
+  const healing = Promise.all([
+    parts.findings.run(stop, hardStop.signal),
+    parts.healing.run(stop, hardStop.signal),
+  ]);
   try {
     await look.run(stop);
   } finally {
@@ -154,17 +160,18 @@ async function serve(options: AgentOptions, clock: Clock, system: ExpectedSystem
   if (lost !== undefined) throw lost;
 }
 
-function createLookAhead(
+function createParts(
   options: AgentOptions,
   clock: Clock,
-  parts: {
+  given: {
     readonly system: ExpectedSystem;
     readonly spool: Spool;
     readonly log: Log;
     readonly abort: AbortSignal;
   },
 ) {
-  const { system, spool, log, abort } = parts;
+  const { system, spool, log } = given;
+  const { targets, policy = "all" } = options;
   const owed = new OwedBook(spool);
   const context = {
     claims: new RepositoryClaims(clock),
@@ -172,25 +179,44 @@ function createLookAhead(
     encoder: new WalEncoder(),
     log,
   };
-  const { targets, policy = "all" } = options;
+  const repositories = targets.map(({ repository }) => repository);
+  const lanes = new RepositoryLanes(
+    repositories.map(({ name }) => name),
+    {
+      policy,
+      limit: options.concurrency ?? Math.min(8, Math.max(4, 3 * availableParallelism())),
+      clock,
+      log,
+    },
+  );
+  const common = {
+    ...given,
+    walDirectory: join(resolve(options.dataDirectory), "pg_wal"),
+    expected: system,
+    targets,
+    lanes,
+    context,
+    clock,
+  };
   const acks = new Acks(spool, system.systemIdentifier, async (ack) =>
     isEnough(ack, { targets, policy, owed }),
   );
-  const look = new LookAhead({
-    walDirectory: join(resolve(options.dataDirectory), "pg_wal"),
-    spool,
-    acks,
-    owed,
-    targets,
-    policy,
-    expected: system,
-    context,
-    concurrency: options.concurrency ?? Math.min(8, Math.max(4, 3 * availableParallelism())),
-    clock,
-    log,
-    abort,
+  const look = new LookAhead({ ...common, acks, owed });
+  const findings = new Findings({
+    ...common,
+    repositories,
+    segmentSizeBytes: system.walSegmentSizeBytes,
+    book: owed,
+    isLive: (name) =>
+      look.backlog.get(name) !== undefined || lanes.names.some((each) => lanes.isOnTheWay(name, each)),
   });
-  return { look, owed, context };
+  const healing = new Healing({
+    ...common,
+    book: owed,
+    findings,
+    waitingFiles: () => look.waitingFiles(),
+  });
+  return { look, owed, lanes, findings, healing };
 }
 
 async function prepareFiles(
@@ -204,7 +230,8 @@ async function prepareFiles(
   },
 ): Promise<void> {
   const { owner } = spool;
-  for (const folder of [spool.refused, spool.heal, spool.owed, spool.root]) await removeUnfinished(folder);
+  for (const folder of [spool.refused, spool.owed, spool.root]) await removeUnfinished(folder);
+  for (const name of await readdir(spool.heal)) await rm(join(spool.heal, name), { force: true });
   const script = archiveScript({ root: spool.root, fallbackCommand: options.pushCommand });
   await writeSpoolFile(spool.archiveScript, script, { owner });
   await chmod(spool.archiveScript, 0o700);
@@ -237,48 +264,6 @@ async function watchSystem(
     if (!isSame) return true;
   }
   return false;
-}
-
-/** Pays what is owed, from time to time. Never rejects. */
-async function heal(
-  lookAhead: ReturnType<typeof createLookAhead>,
-  options: AgentOptions,
-  clock: Clock,
-  parts: {
-    readonly spool: Spool;
-    readonly system: ExpectedSystem;
-    readonly log: Log;
-    readonly stop: AbortSignal;
-    readonly hardStop: AbortSignal;
-  },
-): Promise<void> {
-  const { look, owed, context } = lookAhead;
-  const { spool, system, log, stop, hardStop } = parts;
-  while (!stop.aborted) {
-    try {
-      await healOwed(
-        {
-          book: owed,
-          spool,
-          walDirectory: join(resolve(options.dataDirectory), "pg_wal"),
-          targets: options.targets,
-          expected: system,
-          context,
-          log,
-          isAvailable: (name) => {
-            const nowMs = clock.monotonicMs();
-            return !stop.aborted && (look.health.get(name)?.availableAtMs(nowMs) ?? nowMs) <= nowMs;
-          },
-          onOutcome: (name, error) => look.noteHealth(name, error),
-        },
-        hardStop,
-      );
-    } catch (error) {
-      if (!stop.aborted)
-        log.error("could not bring owed WAL files to their repositories", { error: describeError(error) });
-    }
-    await clock.sleep(lookMs, stop).catch(() => undefined);
-  }
 }
 
 /** A signal that fires some time after another one. */

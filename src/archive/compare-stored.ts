@@ -1,19 +1,20 @@
 import { open } from "node:fs/promises";
-import { EngineError, describeError, fileError, isEngineError } from "../common/errors.ts";
+import { EngineError, describeError, fileError, isEngineError, systemErrorCode } from "../common/errors.ts";
 import type { CodecName } from "../codec/codec.ts";
-import type { WalFileName } from "../postgres/wal-file-name.ts";
 import type { Repository } from "../repository/repository.ts";
 import { consumeWalObject } from "../repository/wal-stream.ts";
+import type { WalFacts } from "./wal-facts.ts";
 
 /**
  * Reads a stored WAL file back and compares it byte by byte with the local one. Returns when they are the same. Throws
  * `wal-conflict` saying where they differ, or that the stored object is damaged; `store-unavailable` when the object
- * went away in the meantime.
+ * went away in the meantime; `wal-timeout` when the local file did: another repository had it, it was acknowledged, and
+ * PostgreSQL may have removed it or have begun to write another segment into it.
  */
 export async function requireSameContent(
   repository: Repository,
   stored: { readonly key: string; readonly codec: CodecName },
-  local: { readonly file: WalFileName; readonly path: string; readonly sizeBytes: number },
+  local: WalFacts,
   signal?: AbortSignal,
 ): Promise<void> {
   const where = `${repository.store.url}/${stored.key}`;
@@ -68,9 +69,10 @@ function describe(difference: Difference, localBytes: number): string {
 
 async function firstDifference(
   content: AsyncIterable<Uint8Array>,
-  local: { readonly path: string },
+  local: WalFacts,
 ): Promise<Difference | undefined> {
   const handle = await open(local.path, "r").catch((error: unknown) => {
+    if (systemErrorCode(error) === "ENOENT") throw goneError(local);
     throw fileError("read", local.path, error);
   });
   try {
@@ -86,12 +88,21 @@ async function firstDifference(
       }
       storedBytes += chunk.length;
     }
-    const { size } = await handle.stat();
-    const isSame = offset === undefined && storedBytes === size;
+    const { size, mtimeNs } = await handle.stat({ bigint: true });
+    if (mtimeNs !== local.mtimeNs || Number(size) !== local.sizeBytes) throw goneError(local);
+    const isSame = offset === undefined && storedBytes === local.sizeBytes;
     return isSame ? undefined : { offset, storedBytes };
   } finally {
     await handle.close();
   }
+}
+
+function goneError({ file }: WalFacts): EngineError {
+  return new EngineError(
+    "wal-timeout",
+    `WAL file "${file.name}" changed or went away before it was compared with the stored one`,
+    { details: { segment: file.name } },
+  );
 }
 
 function differsAt(stored: Uint8Array, ours: Buffer): number | undefined {

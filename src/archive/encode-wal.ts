@@ -18,13 +18,21 @@ export class WalEncoder {
   /** By level. */
   readonly #zstd = new Map<number, ZstdFrameEncoder>();
 
-  /** The compressed bytes, in memory of ours: to be disposed of when they are stored. With zstd they are one frame. */
+  /**
+   * The compressed bytes, in memory of ours: to be disposed of when they are stored. With zstd they are one frame; without
+   * compression they are a copy, because the bytes' own buffer is needed for the next file sooner than a slow repository
+   * has taken this one.
+   */
   async encode(
     bytes: Uint8Array,
     form: Pick<ArchiveTarget, "codec" | "level">,
     signal?: AbortSignal,
   ): Promise<BlockList> {
     const encoded = this.#pool.gather();
+    if (form.codec === "none") {
+      encoded.copy(bytes);
+      return encoded;
+    }
     if (form.codec === "zstd") {
       await this.#zstdAt(form.level ?? 1).encodeTo(bytes, (piece) => encoded.add(piece));
       return encoded;

@@ -1,5 +1,6 @@
 import type { BigIntStats } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
+import { crc32 } from "node:zlib";
 import { EngineError, fileError } from "../common/errors.ts";
 import { kib, mib } from "../common/units.ts";
 import { parseBackupLabel } from "../postgres/backup-label.ts";
@@ -7,6 +8,7 @@ import type { SystemIdentifier } from "../postgres/system-identifier.ts";
 import { parseTimelineHistory, type TimelineHistory } from "../postgres/timeline-history.ts";
 import { checkSegmentHeader, parseWalPageHeader } from "../postgres/wal-page-header.ts";
 import type { WalFileName } from "../postgres/wal-file-name.ts";
+import { formatCrc32Checksum, type ContentChecksum } from "./content-checksum.ts";
 
 /** The PostgreSQL system that a WAL file must come from. */
 export interface ExpectedSystem {
@@ -156,6 +158,14 @@ export class LocalWal implements AsyncDisposable {
       position += chunk.length;
       yield chunk;
     }
+  }
+
+  /** Reads all of it for its checksum. Throws `wal-refused` as `requireUnchanged` does. */
+  async checksum(): Promise<ContentChecksum> {
+    let sum = 0;
+    for await (const chunk of this.chunks()) sum = crc32(chunk, sum);
+    await this.requireUnchanged();
+    return formatCrc32Checksum(sum);
   }
 
   /** Throws `wal-refused` when the file was written to since it was opened: what was read may be two halves. */

@@ -1,23 +1,16 @@
-import { crc32 } from "node:zlib";
-import type { BlockList } from "../common/block-pool.ts";
-import { assert, type EngineError } from "../common/errors.ts";
+import type { EngineError } from "../common/errors.ts";
 import { faultPoint } from "../common/fault-point.ts";
 import type { Log } from "../common/log.ts";
 import type { WalFileName } from "../postgres/wal-file-name.ts";
-import type { CodecName } from "../codec/codec.ts";
 import type { ArchiveTarget } from "./archive-target.ts";
-import {
-  checksumOf,
-  encodedChecksum,
-  formatCrc32Checksum,
-  type ContentChecksum,
-} from "./content-checksum.ts";
+import type { ContentChecksum } from "./content-checksum.ts";
 import type { WalEncoder } from "./encode-wal.ts";
 import { LocalWal, type ExpectedSystem } from "./local-wal.ts";
-import { type BufferLease, wholeFileLimitBytes, type ReadBuffers } from "./read-buffers.ts";
+import { pushLargeWal } from "./push-large-wal.ts";
+import { wholeFileLimitBytes, type ReadBuffers } from "./read-buffers.ts";
 import type { RepositoryClaims } from "./repository-claims.ts";
-import { storeLargeWal } from "./store-large-wal.ts";
 import { attempt, findTwin, storePieces, storeSum, type PushOutcome } from "./store-wal.ts";
+import { missedError, WalContent } from "./wal-content.ts";
 
 /** What pushes of one process share. */
 export interface PushContext {
@@ -36,205 +29,162 @@ export interface PushRequest {
   readonly signal?: AbortSignal;
 }
 
+/** One WAL file on its way to its targets. */
+export interface WalPush {
+  readonly file: WalFileName;
+  readonly sizeBytes: number;
+  /** When the file was last written, in nanoseconds since 1970. */
+  readonly mtimeNs: bigint;
+  /**
+   * How each target stands, as soon as that is known; in the order of the targets. None waits for another one. They
+   * reject for what is wrong with the file itself (`wal-refused`, `file-io`).
+   */
+  readonly outcomes: readonly Promise<PushOutcome>[];
+  /** Of the file's content; to be asked before `release`, when some target has it. Rejects as the outcomes do. */
+  checksum(): Promise<ContentChecksum>;
+  /**
+   * From its return on the file is not read any more, and PostgreSQL may recycle it. Targets under way go on from memory;
+   * one that had not begun fails with `wal-timeout`. To be called in any case; calling it again is fine.
+   */
+  release(): Promise<void>;
+}
+
 /** What was pushed, and how each target stands. */
 export interface PushReport {
   readonly file: WalFileName;
   readonly sizeBytes: number;
   /** When the file was last written, in nanoseconds since 1970. */
   readonly mtimeNs: bigint;
-  /** Of the file's content; undefined when every target failed before the file was read. */
+  /** Of the file's content; undefined when every target failed. */
   readonly checksum: ContentChecksum | undefined;
   /** In the order of the targets. */
   readonly outcomes: readonly PushOutcome[];
 }
 
 /**
- * Archives one WAL file in all targets at once: one read, one compression per distinct codec, one request per target.
- * When an outcome is not `failed`, that repository has the whole file durably, under its name, and has had no other
- * content under it. A target's failure is an outcome; what is wrong with the file itself throws (`wal-refused`, `file-io`).
+ * Starts to archive one WAL file in all targets at once: one read, one compression per distinct form, one request per
+ * target. When an outcome is not `failed`, that repository has the whole file durably, under its name, and has had no other
+ * content under it. A target's failure is an outcome; what is wrong with the file itself throws, here or from the outcomes.
  *
  * Killed anywhere, the next push finds either nothing or the same content; see `storeSum` for the one object more.
  */
-export async function pushWal(context: PushContext, request: PushRequest): Promise<PushReport> {
-  const { file, path, expected, signal } = request;
-  await using local = await LocalWal.open(path, file, expected);
-  const states = await Promise.all(
-    request.targets.map(async (target) => prepare(context, target, local, expected, signal)),
-  );
-  const open = states.filter((state) => state.outcome === undefined);
-  faultPoint("archive:before-store");
-  const stored = open.length === 0 ? undefined : await storeIn(context, open, local, signal);
-  faultPoint("archive:after-store");
-  const checksum = stored?.checksum ?? (states.some(isDone) ? await readChecksum(local) : undefined);
-  await local.requireUnchanged();
+export async function startPush(context: PushContext, request: PushRequest): Promise<WalPush> {
+  const { file, path, expected, targets, signal } = request;
+  const local = await LocalWal.open(path, file, expected);
+  if (local.sizeBytes > wholeFileLimitBytes) {
+    return pushLargeWal(
+      local,
+      targets,
+      async (target) => prepare(context, target, local, expected, signal),
+      signal,
+    );
+  }
+  const content = new WalContent(context, local, targets, signal);
+  const outcomes = targets.map(async (target) => {
+    let isStuck = true;
+    try {
+      const outcome = await pushTo(context, target, { local, content, expected, signal });
+      // A request that timed out on a file system that hangs goes on when that wakes up.
+      isStuck = outcome.kind === "failed";
+      return outcome;
+    } finally {
+      content.leave(target, { isStuck });
+    }
+  });
+  // Whoever follows the push sees each; together with the first rejection nobody may be left to see the others.
+  for (const outcome of outcomes) outcome.catch(() => undefined);
+  return {
+    file,
+    sizeBytes: local.sizeBytes,
+    mtimeNs: local.mtimeNs,
+    outcomes,
+    checksum: async () => content.checksum(),
+    release: async () => content.close(),
+  };
+}
 
-  const outcomes = await Promise.all(
-    states.map(async ({ target, outcome }) => {
-      if (outcome !== undefined) return outcome;
-      const result = stored?.outcomes.get(target);
-      assert(result !== undefined, `target "${target.repository.name}" has an outcome`);
-      const sum = stored?.crc32;
-      if (result.kind === "failed" || sum === undefined) return result;
-      return attempt(target, async () => {
-        await storeSum(target, local, sum, signal);
-        return result;
-      });
-    }),
-  );
-  return { file, sizeBytes: local.sizeBytes, mtimeNs: local.mtimeNs, checksum, outcomes };
+/** `startPush`, to its end. */
+export async function pushWal(context: PushContext, request: PushRequest): Promise<PushReport> {
+  const push = await startPush(context, request);
+  try {
+    const settled = await Promise.allSettled(push.outcomes);
+    const outcomes = settled.map((outcome) => {
+      if (outcome.status === "rejected") throw outcome.reason;
+      return outcome.value;
+    });
+    const isSomewhere = outcomes.some(({ kind }) => kind !== "failed");
+    const { file, sizeBytes, mtimeNs } = push;
+    return {
+      file,
+      sizeBytes,
+      mtimeNs,
+      checksum: isSomewhere ? await push.checksum() : undefined,
+      outcomes,
+    };
+  } finally {
+    await push.release();
+  }
 }
 
 /** Throws the failure that matters most, when any target failed: conflicts and refusals before outages. */
-export function requireAllArchived(report: PushReport): void {
-  const errors = report.outcomes.flatMap((outcome) => (outcome.kind === "failed" ? [outcome.error] : []));
-  const worst = errors.find((error: EngineError) => !error.retryable) ?? errors[0];
+export function requireAllArchived({ outcomes }: Pick<PushReport, "outcomes">): void {
+  const worst = worstFailure(
+    outcomes.flatMap((outcome) => (outcome.kind === "failed" ? [outcome.error] : [])),
+  );
   if (worst !== undefined) throw worst;
 }
 
-interface TargetState {
-  readonly target: ArchiveTarget;
-  /** Set when nothing is left to store: failed, or found under another codec. */
-  readonly outcome: PushOutcome | undefined;
+/** What waiting does not help against, before what it does. */
+export function worstFailure(errors: readonly EngineError[]): EngineError | undefined {
+  return errors.find((error) => !error.retryable) ?? errors[0];
 }
 
-const isDone = (state: TargetState) => state.outcome !== undefined && state.outcome.kind !== "failed";
+async function pushTo(
+  context: PushContext,
+  target: ArchiveTarget,
+  given: {
+    readonly local: LocalWal;
+    readonly content: WalContent;
+    readonly expected: ExpectedSystem;
+    readonly signal: AbortSignal | undefined;
+  },
+): Promise<PushOutcome> {
+  const { local, content, expected, signal } = given;
+  const found = await prepare(context, target, local, expected, signal);
+  if (found !== undefined) return found;
+  if (content.isMissed) {
+    return {
+      kind: "failed",
+      repository: target.repository.name,
+      error: missedError(target, local.file.name),
+    };
+  }
+  const pieces = await content.piecesFor(target);
+  const crc32 = await content.crc32();
+  faultPoint("archive:before-store");
+  const outcome = await attempt(target, async () => {
+    const stored = await storePieces(target, local, pieces, signal);
+    if (crc32 !== undefined) await storeSum(target, local, crc32, signal);
+    return stored;
+  });
+  faultPoint("archive:after-store");
+  return outcome;
+}
 
-/** Claims the repository and looks for the file under other codecs. */
+/** Claims the repository and looks for the file under other codecs: an outcome when nothing is left to store. */
 async function prepare(
   context: PushContext,
   target: ArchiveTarget,
   local: LocalWal,
   expected: ExpectedSystem,
   signal: AbortSignal | undefined,
-): Promise<TargetState> {
-  let twin: PushOutcome | undefined;
+): Promise<PushOutcome | undefined> {
+  let isFound = false;
   const tried = await attempt(target, async () => {
     const identity = await context.claims.claim(target.repository, expected, target.codec, signal);
-    twin = await findTwin(target, identity, local, signal);
+    const twin = await findTwin(target, identity, local, signal);
+    isFound = twin !== undefined;
     return twin ?? { kind: "already-archived", repository: target.repository.name };
   });
-  return { target, outcome: tried.kind === "failed" ? tried : twin };
-}
-
-interface Stored {
-  /** Known when something was stored that needs it beside it. */
-  readonly crc32: number | undefined;
-  readonly checksum: ContentChecksum | undefined;
-  readonly outcomes: ReadonlyMap<ArchiveTarget, PushOutcome>;
-}
-
-async function storeIn(
-  context: PushContext,
-  states: readonly TargetState[],
-  local: LocalWal,
-  signal: AbortSignal | undefined,
-): Promise<Stored> {
-  const groups = groupByForm(states.map(({ target }) => target));
-  return local.sizeBytes <= wholeFileLimitBytes
-    ? storeSmall(context, groups, local, signal)
-    : storeLarge(groups, local, signal);
-}
-
-async function storeSmall(
-  context: PushContext,
-  groups: readonly (readonly ArchiveTarget[])[],
-  local: LocalWal,
-  signal: AbortSignal | undefined,
-): Promise<Stored> {
-  // Held until after the upload only when the content goes out as it is; otherwise given back once compressed.
-  using lease = await context.buffers.lease(local.sizeBytes);
-  await local.readWhole(lease.bytes);
-  const encoded = await encodeAll(context, groups, lease, signal);
-  await local.requireUnchanged();
-  const isPlain = encoded.some(({ codec }) => codec === "none");
-  const sum = isPlain ? crc32(lease.bytes) : undefined;
-  const checksum = sum === undefined ? checksumOfEncoded(encoded, lease.bytes) : formatCrc32Checksum(sum);
-  if (!isPlain) lease[Symbol.dispose]();
-  const results = await Promise.all(
-    encoded.flatMap(({ targets, pieces }) =>
-      targets.map(async (target): Promise<[ArchiveTarget, PushOutcome]> => [
-        target,
-        await attempt(target, async () => storePieces(target, local, pieces, signal)),
-      ]),
-    ),
-  );
-  // A request that timed out on a file system that hangs goes on when that wakes up.
-  const isOver = results.every(([, outcome]) => outcome.kind !== "failed");
-  if (isPlain && !isOver) lease.discard();
-  for (const { blocks } of encoded) {
-    if (isOver) blocks?.[Symbol.dispose]();
-    else blocks?.discard();
-  }
-  return { crc32: sum, checksum, outcomes: new Map(results) };
-}
-
-interface Encoded {
-  readonly targets: readonly ArchiveTarget[];
-  readonly codec: CodecName;
-  readonly blocks: BlockList | undefined;
-  readonly pieces: readonly Uint8Array[];
-}
-
-/** Once per form. After a failure the lease's memory is not used again: a native step may still be reading it. */
-async function encodeAll(
-  { encoder }: PushContext,
-  groups: readonly (readonly ArchiveTarget[])[],
-  lease: BufferLease,
-  signal: AbortSignal | undefined,
-): Promise<readonly Encoded[]> {
-  const settled = await Promise.allSettled(
-    groups.map(async (targets): Promise<Encoded> => {
-      const [form] = targets;
-      assert(form !== undefined, "a group has a target");
-      const { codec } = form;
-      const blocks = codec === "none" ? undefined : await encoder.encode(lease.bytes, form, signal);
-      return { targets, codec, blocks, pieces: blocks?.pieces ?? [lease.bytes] };
-    }),
-  );
-  const encoded = settled.flatMap((group) => (group.status === "fulfilled" ? [group.value] : []));
-  const failed = settled.find((group) => group.status === "rejected");
-  if (failed === undefined) return encoded;
-  lease.discard();
-  for (const { blocks } of encoded) blocks?.[Symbol.dispose]();
-  throw failed.reason;
-}
-
-async function storeLarge(
-  groups: readonly (readonly ArchiveTarget[])[],
-  local: LocalWal,
-  signal: AbortSignal | undefined,
-): Promise<Stored> {
-  const outcomes = new Map<ArchiveTarget, PushOutcome>();
-  let sum: number | undefined;
-  for (const targets of groups) {
-    const stored = await storeLargeWal(targets, local, signal);
-    sum = stored.crc32;
-    for (const [index, target] of targets.entries()) {
-      const outcome = stored.outcomes[index];
-      if (outcome !== undefined) outcomes.set(target, outcome);
-    }
-  }
-  return { crc32: sum, checksum: sum === undefined ? undefined : formatCrc32Checksum(sum), outcomes };
-}
-
-function groupByForm(targets: readonly ArchiveTarget[]): readonly (readonly ArchiveTarget[])[] {
-  return [...Map.groupBy(targets, ({ codec, level }) => `${codec} ${level}`).values()];
-}
-
-/** From the encoders where one of them has it, else computed. */
-function checksumOfEncoded(
-  encoded: readonly { readonly codec: CodecName; readonly pieces: readonly Uint8Array[] }[],
-  content: Uint8Array,
-): ContentChecksum {
-  for (const { codec, pieces } of encoded) {
-    const checksum = encodedChecksum(codec, pieces);
-    if (checksum !== undefined) return checksum;
-  }
-  return checksumOf(content);
-}
-
-async function readChecksum(local: LocalWal): Promise<ContentChecksum> {
-  let sum = 0;
-  for await (const chunk of local.chunks()) sum = crc32(chunk, sum);
-  return formatCrc32Checksum(sum);
+  return tried.kind === "failed" || isFound ? tried : undefined;
 }

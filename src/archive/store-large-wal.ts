@@ -5,20 +5,24 @@ import { byteLength } from "../storage/upload-parts.ts";
 import type { ArchiveTarget } from "./archive-target.ts";
 import { encodeParts } from "./encode-wal.ts";
 import type { LocalWal } from "./local-wal.ts";
+import type { Patience } from "./patience.ts";
 import { attempt, compareTaken, storePieces, walObjectKey, type PushOutcome } from "./store-wal.ts";
 
 /**
- * Stores a file that is too large to hold: it is read and compressed once for all `targets` (which share one codec) and
- * goes out in parts, at most one part in memory. What compresses to less than a part is put in one request after all.
+ * Stores a file that is too large to hold: it is read and compressed once for all `targets` (which share one form) and
+ * goes out in parts, at most one part in memory, to those that keep up (`patience`). What compresses to less than a part is
+ * put in one request after all.
  *
  * Nothing is visible before the last step, and that is taken only when the file did not change meanwhile; a crash leaves
- * unfinished uploads, which the collection of leftovers finds.
+ * unfinished uploads, which the collection of leftovers finds. Outcomes are in the order of the targets; that of one
+ * which did not keep up is undefined.
  */
 export async function storeLargeWal(
   targets: readonly ArchiveTarget[],
   local: LocalWal,
+  patience: Patience,
   signal?: AbortSignal,
-): Promise<{ readonly crc32: number; readonly outcomes: readonly PushOutcome[] }> {
+): Promise<{ readonly crc32: number; readonly outcomes: readonly (PushOutcome | undefined)[] }> {
   const [first] = targets;
   if (first === undefined) return { crc32: 0, outcomes: [] };
   const measure = new Measure({ crc32: true });
@@ -33,15 +37,20 @@ export async function storeLargeWal(
       async (part, isLast) => {
         if (isLast) await local.requireUnchanged();
         const at = index++;
-        await Promise.all(lanes.map(async (lane) => lane.write(at, part, { isLast, partBytes })));
+        const open = lanes.filter((lane) => lane.isOpen);
+        await patience.together(
+          open.map((lane) => ({
+            done: lane.write(at, part, { isLast, partBytes }),
+            leave: () => lane.leave(),
+          })),
+        );
       },
       signal,
     );
   } finally {
     await Promise.all(lanes.map(async (lane) => lane.abort()));
   }
-  const outcomes = await Promise.all(lanes.map(async (lane) => lane.outcome()));
-  return { crc32: measure.result().crc32 ?? 0, outcomes };
+  return { crc32: measure.result().crc32 ?? 0, outcomes: lanes.map(({ outcome }) => outcome) };
 }
 
 /** A size that every target takes. */
@@ -53,28 +62,40 @@ function commonPartBytes(targets: readonly ArchiveTarget[]): number {
 
 /** One target of a large file. */
 class Lane {
+  outcome: PushOutcome | undefined;
   readonly #target: ArchiveTarget;
   readonly #local: LocalWal;
-  readonly #signal: AbortSignal | undefined;
+  readonly #left = new AbortController();
+  readonly #signal: AbortSignal;
   #upload: ObjectUpload | undefined;
   #storedBytes = 0;
-  #outcome: PushOutcome | undefined;
 
   constructor(target: ArchiveTarget, local: LocalWal, signal: AbortSignal | undefined) {
     this.#target = target;
     this.#local = local;
-    this.#signal = signal;
+    this.#signal = signal === undefined ? this.#left.signal : AbortSignal.any([signal, this.#left.signal]);
   }
 
-  /** Never throws for the store: a failure becomes this lane's outcome, and later parts are ignored. */
+  /** Whether it takes parts. */
+  get isOpen(): boolean {
+    return this.outcome === undefined && !this.#left.signal.aborted;
+  }
+
+  /** Does not wait for it any more. What it sends is told to stop; how that ends is not looked at. */
+  leave(): void {
+    this.#left.abort();
+  }
+
+  /** False when it failed. Never throws for the store: a failure becomes this lane's outcome. */
   async write(
     index: number,
     part: readonly Uint8Array[],
     options: { readonly isLast: boolean; readonly partBytes: number },
-  ): Promise<void> {
-    if (this.#outcome !== undefined) return;
-    const failed = await attempt(this.#target, async () => this.#write(index, part, options));
-    if (failed.kind === "failed" || options.isLast) this.#outcome = failed;
+  ): Promise<boolean> {
+    const tried = await attempt(this.#target, async () => this.#write(index, part, options));
+    if (this.#left.signal.aborted) return false;
+    if (tried.kind === "failed" || options.isLast) this.outcome ??= tried;
+    return tried.kind !== "failed";
   }
 
   async #write(
@@ -98,31 +119,28 @@ class Lane {
       }
       return { kind: "archived", repository: target.repository.name, storedBytes: this.#storedBytes };
     } catch (error) {
-      const outcome = await compareTaken(target, this.#local, error, this.#signal);
-      this.#outcome = outcome;
-      return outcome;
+      const taken = await compareTaken(target, this.#local, error, this.#signal);
+      this.outcome = taken;
+      return taken;
     }
   }
 
-  /** Drops an upload that was not completed. Best effort: what stays is found as an abandoned upload. */
+  /**
+   * Drops an upload that was not completed. Best effort: what stays is found as an abandoned upload. One that was left is
+   * not waited for here either.
+   */
   async abort(): Promise<void> {
     const upload = this.#upload;
     this.#upload = undefined;
+    const dropped = this.#drop(upload);
+    if (!this.#left.signal.aborted) await dropped;
+  }
+
+  async #drop(upload: ObjectUpload | undefined): Promise<void> {
     try {
       await upload?.abort();
     } catch (error) {
       this.#target.repository.log.debug("could not drop an unfinished upload", { error: String(error) });
     }
-  }
-
-  async outcome(): Promise<PushOutcome> {
-    const target = this.#target;
-    return (
-      this.#outcome ?? {
-        kind: "archived",
-        repository: target.repository.name,
-        storedBytes: this.#storedBytes,
-      }
-    );
   }
 }

@@ -9,6 +9,7 @@ import { writeWalSum } from "../repository/wal-sum.ts";
 import { byteLength } from "../storage/upload-parts.ts";
 import type { ArchiveTarget } from "./archive-target.ts";
 import { requireSameContent } from "./compare-stored.ts";
+import type { WalFacts } from "./wal-facts.ts";
 
 /** How one repository stands after a push. */
 export type PushOutcome =
@@ -16,13 +17,6 @@ export type PushOutcome =
   /** It was there before, byte for byte the same. */
   | { readonly kind: "already-archived"; readonly repository: string }
   | { readonly kind: "failed"; readonly repository: string; readonly error: EngineError };
-
-/** The local file, as far as storing needs to know it. */
-export interface WalFacts {
-  readonly file: WalFileName;
-  readonly path: string;
-  readonly sizeBytes: number;
-}
 
 /** Turns a failure of one repository into its outcome, so that the others are not affected. */
 export async function attempt(

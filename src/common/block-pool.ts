@@ -39,6 +39,12 @@ export class BlockList implements Disposable {
 
   /** Copies the chunk, whose memory is given back. */
   add(chunk: Uint8Array): void {
+    this.copy(chunk);
+    releaseChunk(chunk);
+  }
+
+  /** Copies bytes that stay their owner's. */
+  copy(chunk: Uint8Array): void {
     for (let rest = chunk; rest.length > 0;) {
       if (this.#roomBytes === 0) {
         this.#blocks.push(this.#take());
@@ -49,7 +55,6 @@ export class BlockList implements Disposable {
       this.#roomBytes -= piece.length;
       rest = rest.subarray(piece.length);
     }
-    releaseChunk(chunk);
   }
 
   /** What was added. */
