@@ -4,7 +4,7 @@ import { EngineError } from "../common/errors.ts";
 import { requireWalFileName } from "../archive/wal-file.ts";
 import { segmentName } from "../archive/testing/wal-files.ts";
 import { ackTime } from "./ack.ts";
-import { checkPolicy, isPolicyMet } from "./archive-policy.ts";
+import { checkPolicy, isPolicyMet, parseArchivePolicy } from "./archive-policy.ts";
 import { Backlog, type BacklogEntry } from "./backlog.ts";
 import { diskFullInMs, DrainMeter } from "./drain-meter.ts";
 import { RepositoryHealth } from "./repository-health.ts";
@@ -171,6 +171,16 @@ test("a policy is met by all, by so many, or by those named, and an impossible o
   expect(() => checkPolicy(["d"], all)).toThrow(/there is no repository "d"/);
   expect(() => checkPolicy("all", [])).toThrow(/no repository to archive to/);
   expect(() => checkPolicy("all", ["a", "a"])).toThrow(/same name/);
+});
+
+test("a policy is read as people write it", () => {
+  expect(["all", "any", "2", "near", "near, far"].map(parseArchivePolicy)).toEqual([
+    "all",
+    1,
+    2,
+    ["near"],
+    ["near", "far"],
+  ]);
 });
 
 test("rates are those of the recent past", () => {

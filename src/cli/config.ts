@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { parse as parseYaml, YAMLParseError } from "yaml";
 import { z } from "zod";
+import { parseArchivePolicy } from "../agent/archive-policy.ts";
 import { describeError, EngineError } from "../common/errors.ts";
 import { codecNames } from "../codec/codec.ts";
 import { byteSize, repositorySettings } from "../repository/repository-settings.ts";
@@ -26,8 +27,14 @@ const schema = z.strictObject({
       compression: z.enum(codecNames).optional(),
       level: z.number().int().optional(),
       concurrency: z.number().int().positive().optional(),
-      /** How many repositories must have a segment before PostgreSQL is told so. */
-      policy: z.union([z.literal("all"), z.number().int().positive(), z.array(z.string())]).optional(),
+      /** Which repositories must have a segment before PostgreSQL is told so. */
+      policy: z
+        .union([
+          z.string().min(1).transform(parseArchivePolicy),
+          z.number().int().positive(),
+          z.array(z.string()).min(1),
+        ])
+        .optional(),
     })
     .optional(),
   backup: z

@@ -9,7 +9,8 @@ export const archiveSpecSchema = z.strictObject({
   repositories: z.array(repositorySettings).min(1),
   walCompression: z.enum(codecNames),
   walConcurrency: z.number().int().optional(),
-  policy: z.union([z.literal("all"), z.number().int().positive()]),
+  /** Who must have a WAL file before PostgreSQL may recycle it: all, so many, or those of these names. */
+  policy: z.union([z.literal("all"), z.number().int().positive(), z.array(z.string()).min(1).readonly()]),
   backupCompression: z.enum(codecNames),
   backupJobs: z.number().int().optional(),
   /** Checkpoint at once instead of spread. */

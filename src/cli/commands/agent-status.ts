@@ -4,6 +4,7 @@ import { spoolDirectory, type AgentCommandOptions } from "../agent-options.ts";
 import { resolveConfig } from "../context.ts";
 import { findDataDirectory, readControlFile } from "../local-server.ts";
 import { formatFacts, formatJson, parseOutputFormat } from "../output.ts";
+import { holesText, repositoryText } from "../repository-text.ts";
 
 /** `tidemark agent status`. */
 export async function run(options: AgentCommandOptions): Promise<void> {
@@ -39,10 +40,10 @@ function statusText(status: AgentStatus): string {
   }
   for (const { name, message } of status.refused) facts.push(["needs you", `${name}: ${message}`]);
   for (const repository of status.repositories) {
-    const owed = repository.owedFiles > 0 ? `, lacks ${repository.owedFiles} files` : "";
-    const error = repository.error === undefined ? "" : `: ${repository.error.message}`;
-    facts.push([`repository ${repository.name}`, `${repository.state}${owed}, ${repository.url}${error}`]);
+    facts.push([`repository ${repository.name}`, repositoryText(repository, new Date())]);
   }
+  const holes = holesText(status);
+  if (holes !== undefined) facts.push(["holes", holes]);
   return formatFacts(facts);
 }
 

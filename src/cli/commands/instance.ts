@@ -7,6 +7,7 @@ import { readInstanceStatus } from "../../instance/process/instance-client.ts";
 import { runInstance } from "../../instance/process/run-instance.ts";
 import { createCommandLog } from "../context.ts";
 import { formatFacts, formatJson, parseOutputFormat } from "../output.ts";
+import { holesText, repositoryText } from "../repository-text.ts";
 import { becomeServerUser } from "../privileges.ts";
 import { selfProgram } from "../self-command.ts";
 
@@ -79,10 +80,11 @@ function archivingFacts({ archiving }: InstanceStatus): Facts {
   if (lastArchived !== undefined) {
     facts.push(["last archived", `${lastArchived.name}, at ${timeText(lastArchived.at)}`]);
   }
-  for (const { name, state, url, error } of repositories) {
-    const why = error === undefined ? "" : `: ${error.message}`;
-    facts.push([`repository ${name}`, `${state}, ${url}${why}`]);
+  for (const repository of repositories) {
+    facts.push([`repository ${repository.name}`, repositoryText(repository, new Date())]);
   }
+  const holes = holesText(archiving);
+  if (holes !== undefined) facts.push(["holes", holes]);
   return facts;
 }
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { ControlClient } from "../control-client.ts";
+import { storeStatus } from "./store-table.ts";
 import { watchObject } from "./watch-object.ts";
 
 /** A Cluster as commands read it from the API: as much as they show. */
@@ -53,6 +54,7 @@ const clusterSchema = z.object({
               }),
             )
             .default([]),
+          stores: z.array(storeStatus).default([]),
           aside: z
             .array(
               z.object({

@@ -2,6 +2,7 @@ import { formatBytes } from "../../common/units.ts";
 import { formatFacts, formatTable } from "../output.ts";
 import { archiveFacts, archiveProblems, safetyFacts } from "./archive-safety.ts";
 import type { ClusterObject } from "./cluster-resource.ts";
+import { storeTable } from "./store-table.ts";
 
 /** What keeps a cluster from being safe; empty when nothing does. */
 function problemsOf({ status }: ClusterObject): readonly string[] {
@@ -39,7 +40,7 @@ export function clusterSafety(cluster: ClusterObject): Record<string, unknown> {
 export function formatCluster(cluster: ClusterObject): string {
   const { metadata, status } = cluster;
   const problems = problemsOf(cluster);
-  const { primary, instances = [], aside = [] } = status.tidemark ?? {};
+  const { primary, instances = [], stores = [], aside = [] } = status.tidemark ?? {};
   const facts: [string, string][] = [
     ["cluster", `${metadata.namespace}/${metadata.name}`],
     ...safetyFacts(problems),
@@ -67,7 +68,7 @@ export function formatCluster(cluster: ClusterObject): string {
     ],
   );
   const table = formatTable(["INSTANCE", "ROLE", "STATE", "VERSION", "PORT", "LSN", "WHAT"], rows, ["PORT"]);
-  return `${formatFacts(facts)}${rows.length === 0 ? "" : `\n${table}`}`;
+  return `${formatFacts(facts)}${rows.length === 0 ? "" : `\n${table}`}${storeTable(stores)}`;
 }
 
 type Aside = NonNullable<ClusterObject["status"]["tidemark"]>["aside"][number];

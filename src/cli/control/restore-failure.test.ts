@@ -12,7 +12,7 @@ function restoring(state: string, error?: string): ClusterObject {
       instances: 1,
       readyInstances: 0,
       conditions: [],
-      tidemark: { aside: [], instances: [instance] },
+      tidemark: { aside: [], stores: [], instances: [instance] },
     },
   };
 }

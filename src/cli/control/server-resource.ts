@@ -4,6 +4,7 @@ import { assert } from "../../common/errors.ts";
 import type { ControlClient } from "../control-client.ts";
 import { listPath, objectPath } from "../kind-arguments.ts";
 import { shownBackupFields } from "./backup-facts.ts";
+import { storeStatus } from "./store-table.ts";
 
 /** A base backup of a Server, as its status has it. */
 const serverBackup = z.looseObject({
@@ -29,17 +30,7 @@ const serverSchema = z.object({
       lastSuccessfulBackup: z.string().optional(),
       nextBackup: z.string().optional(),
       backups: z.array(serverBackup).default([]),
-      stores: z
-        .array(
-          z.looseObject({
-            name: z.string(),
-            serverName: z.string().optional(),
-            state: z.string().optional(),
-            firstRecoverabilityPoint: z.string().optional(),
-            error: z.string().optional(),
-          }),
-        )
-        .default([]),
+      stores: z.array(storeStatus).default([]),
       conditions: z
         .array(z.object({ type: z.string(), status: z.string(), reason: z.string(), message: z.string() }))
         .default([]),

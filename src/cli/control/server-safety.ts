@@ -1,6 +1,7 @@
-import { formatFacts, formatTable } from "../output.ts";
+import { formatFacts } from "../output.ts";
 import { archiveFacts, archiveProblems, safetyFacts } from "./archive-safety.ts";
 import type { ServerObject } from "./server-resource.ts";
+import { storeTable } from "./store-table.ts";
 
 /** What keeps a server from being safe; empty when nothing does. */
 function problemsOf({ status }: ServerObject): readonly string[] {
@@ -48,13 +49,5 @@ export function formatServer(server: ServerObject): string {
     ],
     ["next backup", nextBackup ?? "none"],
   ];
-  const rows = status.stores.map(({ name, serverName = "", state = "", firstRecoverabilityPoint, error }) => [
-    name,
-    serverName,
-    state,
-    firstRecoverabilityPoint ?? "",
-    error ?? "",
-  ]);
-  const table = formatTable(["STORE", "SERVER NAME", "STATE", "RECOVERABLE FROM", "WHAT"], rows);
-  return `${formatFacts(facts)}${rows.length === 0 ? "" : `\n${table}`}`;
+  return `${formatFacts(facts)}${storeTable(status.stores)}`;
 }

@@ -1,4 +1,5 @@
 import { barmanPlugin } from "../../manifest/lint/cluster-stores.ts";
+import { parseArchivePolicy, policyProblem, type ArchivePolicy } from "../../agent/archive-policy.ts";
 import type { ResourceStore } from "../resources/resource-store.ts";
 import type { ClusterView } from "./cluster-view.ts";
 import {
@@ -15,7 +16,7 @@ export interface ClusterArchive {
   readonly serverName: string;
   /** Empty for a cluster that archives nowhere. */
   readonly stores: readonly StoreDescription[];
-  readonly policy: "all" | number;
+  readonly policy: ArchivePolicy;
   /** What CloudNativePG calls the way of the first store. */
   readonly method: "plugin" | "barmanObjectStore" | undefined;
 }
@@ -51,12 +52,14 @@ export function archiveOf(view: ClusterView, store: ResourceStore): Resolution<C
   }
   const retention = spec.backup?.retentionPolicy;
   if (problems.length > 0) return { kind: "missing", problems };
-  const policy = policyOf(entry?.parameters["archivePolicy"], stores.length);
-  if (policy === undefined) {
+  const policyText = entry?.parameters["archivePolicy"] ?? "all";
+  const policy = parseArchivePolicy(policyText);
+  if (!isPossible(policy, stores)) {
+    const known = stores.map((item) => item.name).join(", ");
     return {
       kind: "missing",
       problems: [
-        `archivePolicy "${entry?.parameters["archivePolicy"]}" is not "all", "any" or a number up to ${stores.length}`,
+        `archivePolicy "${policyText}" is not "all", "any", a number up to ${stores.length}, or some of the stores ${known}`,
       ],
     };
   }
@@ -116,9 +119,13 @@ export function sharedStore(one: ClusterArchive, other: ClusterArchive): StoreDe
   );
 }
 
-function policyOf(text: string | undefined, stores: number): "all" | number | undefined {
-  if (text === undefined || text === "all") return "all";
-  if (text === "any") return 1;
-  const count = /^[1-9]\d*$/.test(text) ? Number(text) : Number.NaN;
-  return count <= stores ? count : undefined;
+/** Whether there are such stores. A cluster without stores archives nowhere, whatever its policy. */
+export function isPossible(policy: ArchivePolicy, stores: readonly StoreDescription[]): boolean {
+  if (stores.length === 0) return true;
+  return (
+    policyProblem(
+      policy,
+      stores.map(({ name }) => name),
+    ) === undefined
+  );
 }

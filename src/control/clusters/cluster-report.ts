@@ -9,6 +9,7 @@ import { describeFailure } from "./describe-failure.ts";
 import type { RememberedStatus } from "./cluster-status.ts";
 import type { ClusterView } from "./cluster-view.ts";
 import { storageCondition, storageOf } from "./storage-report.ts";
+import { storeReport } from "../store-report.ts";
 
 /** What is said of a cluster's backups: from its Backups and from what its repositories hold. */
 export interface BackupReport {
@@ -71,6 +72,7 @@ export function clusterStatus(given: ReportFacts): Record<string, unknown> {
         instances.find(({ status }) => status?.recovery !== undefined)?.status?.recovery,
       ),
       ...optional("storage", storageOf(view, primary)),
+      ...optional("stores", storesOf(primary)),
       ...(given.aside.length === 0 ? {} : { aside: given.aside.map((entry) => describeAside(entry, view)) }),
       observedGeneration: view.resource.metadata.generation,
     },
@@ -136,6 +138,16 @@ function describeInstance(
     ...optional("version", postgres?.version),
     ...(postgres?.pendingRestart === true ? { pendingRestart: true } : {}),
   };
+}
+
+/** Each repository, as the agent beside the primary sees it when it writes. */
+function storesOf(primary: InstanceFacts | undefined): readonly unknown[] | undefined {
+  return primary?.status?.archiving?.repositories.map((repository) => ({
+    name: repository.name,
+    serverName: repository.server,
+    ...storeReport(repository),
+    ...optional("error", repository.error?.message),
+  }));
 }
 
 function describeAside(entry: AsideEntry, { resource }: ClusterView): Record<string, unknown> {

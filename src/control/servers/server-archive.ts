@@ -1,4 +1,5 @@
-import type { ClusterArchive } from "../clusters/cluster-archive.ts";
+import { parseArchivePolicy } from "../../agent/archive-policy.ts";
+import { isPossible, type ClusterArchive } from "../clusters/cluster-archive.ts";
 import { describeObjectStore, type Resolution, type StoreDescription } from "../clusters/store-resolution.ts";
 import type { ResourceStore } from "../resources/resource-store.ts";
 import type { ServerView } from "./server-view.ts";
@@ -13,9 +14,13 @@ export function archiveOfServer({ key, spec }: ServerView, store: ResourceStore)
     else
       stores.push({ ...found.value, retentionPolicy: spec.retentionPolicy ?? found.value.retentionPolicy });
   }
-  const { archivePolicy: policy = "all" } = spec;
-  if (problems.length === 0 && policy !== "all" && policy > stores.length) {
-    problems.push(`archivePolicy asks for ${policy} stores, and there are only ${stores.length}`);
+  const { archivePolicy: given = "all" } = spec;
+  const policy = typeof given === "string" ? parseArchivePolicy(given) : given;
+  if (problems.length === 0) {
+    if (typeof policy === "number" && policy > stores.length)
+      problems.push(`archivePolicy asks for ${policy} stores, and there are only ${stores.length}`);
+    else if (!isPossible(policy, stores))
+      problems.push(`archivePolicy "${String(given)}" is not "all", "any", a number or names of its stores`);
   }
   if (problems.length > 0) return { kind: "missing", problems };
   return { kind: "ok", value: { serverName: key.name, stores, policy, method: undefined } };

@@ -4,6 +4,7 @@ import { backupPhases } from "../backups/backup-status.ts";
 import type { RepositoryWindow } from "../maintenance/cluster-windows.ts";
 import { withCondition, type Condition } from "../resources/conditions.ts";
 import { toTimestamp } from "../resources/timestamp.ts";
+import { storeReport } from "../store-report.ts";
 import { writeScheduleStatus } from "../schedules/schedule-status.ts";
 import type { ServerBackupDecision } from "./decide-server-backups.ts";
 import { settingsFor, type ServerHealth } from "./server-health.ts";
@@ -91,8 +92,7 @@ function storesOf({ status, windows = [] }: ServerReportFacts): readonly unknown
     return {
       name,
       serverName: written?.server ?? window?.serverName,
-      state: written?.state,
-      owedFiles: written?.owedFiles,
+      ...storeReport(written),
       error: written?.error?.message ?? window?.error,
       firstRecoverabilityPoint: textOf(window?.firstRecoverabilityPoint),
       lastSuccessfulBackup: textOf(window?.lastSuccessfulBackupTime),

@@ -46,7 +46,10 @@ test("a Server with all that it can have, and one with as little as it needs", (
 test.each([
   [{ dataDirectory: "data" }, "spec.dataDirectory: not a path from the root on"],
   [{ stores: [] }, "spec.stores: at least one store is needed"],
-  [{ archivePolicy: "any" }, "spec.archivePolicy: neither all nor a number of stores"],
+  [
+    { archivePolicy: true },
+    "spec.archivePolicy: neither all, nor any, nor a number of stores, nor names of them",
+  ],
   [{ archivePolicy: 0 }, "spec.archivePolicy: Too small: expected number to be >=1"],
   [
     { stores: [{ name: "r2", serverName: "a/b" }] },

@@ -56,9 +56,12 @@ export const server = objectOf(
     connection: connection.optional(),
     /** The first one is read from first. */
     stores: z.array(store).min(1, "at least one store is needed"),
-    /** How many of the stores must have a WAL file before PostgreSQL may recycle it. */
+    /** Who must have a WAL file before PostgreSQL may recycle it: `all`, `any`, a number of stores, or names of them. */
     archivePolicy: z
-      .union([z.literal("all"), z.number().int().min(1)], "neither all nor a number of stores")
+      .union(
+        [z.string().min(1), z.number().int().min(1), z.array(z.string().min(1)).min(1)],
+        "neither all, nor any, nor a number of stores, nor names of them",
+      )
       .optional(),
     /** What is not said here is as the first store has it. */
     wal: z

@@ -376,11 +376,13 @@ test("bad-archive-policy: of a Cluster's parameters too", () => {
     );
   const path = "error spec.plugins[0].parameters.archivePolicy";
 
-  for (const right of ["all", "any", "1", "2"]) expect(of(right)).toEqual([]);
+  for (const right of ["all", "any", "1", "2", "minio", "minio, r2"]) expect(of(right)).toEqual([]);
   expect(of("3")).toEqual([
     `${path}: it asks for 3 stores, and there are 2: WAL would never count as archived`,
   ]);
-  expect(of("both")).toEqual([`${path}: "both" is neither all, nor any, nor a number of stores`]);
+  expect(of("r2, both")).toEqual([
+    `${path}: "both" is neither all, nor any, nor a number, nor the name of one of its stores`,
+  ]);
 });
 
 test("missing-tablespace: restored from a Backup, names without regard to case, temporary ones need not be there", () => {

@@ -1,3 +1,4 @@
+import { parseArchivePolicy, type ArchivePolicy } from "../../../agent/archive-policy.ts";
 import { isRecord, valueAt, type FieldPath, type ManifestObject } from "../../manifest-object.ts";
 import { barmanPlugin, destinationsOf, enabledPlugins, storeNames } from "../cluster-stores.ts";
 import type { Rule } from "../rule.ts";
@@ -37,34 +38,43 @@ function storeLists(world: World): readonly StoreList[] {
 const archivePolicy: Rule = {
   id: "bad-archive-policy",
   severity: "error",
-  summary: "a number of stores that must have WAL, and there are fewer",
+  summary: "stores that must have WAL, and are not there",
   explanation:
-    "`archivePolicy` says how many stores must have a WAL file before PostgreSQL may recycle it: `all`, which is the default, or a number; in a Cluster's plugin parameters also `any`, which is 1. With a number that is larger than that of the stores nothing would ever be archived.",
+    "`archivePolicy` says which stores must have a WAL file before PostgreSQL may recycle it: `all`, which is the default, `any`, a number, or names of ObjectStores with commas between. With a number that is larger than that of the stores, or a name that none has, nothing would ever be archived.",
   *check(world) {
     for (const { object, policyPath, stores } of storeLists(world)) {
-      const policy = valueAt(object.value, policyPath);
-      // What is no number in a Server its schema says.
-      const isText = typeof policy === "string" && object.kind === "Cluster";
-      if (isText && !/^(all|any|[1-9]\d*)$/.test(policy)) {
+      const names = [...new Set(stores.map(({ name }) => name))];
+      const policy = policyOf(valueAt(object.value, policyPath));
+      if (policy === undefined || policy === "all" || names.length === 0) continue;
+      if (typeof policy === "number") {
+        if (policy <= names.length) continue;
         yield {
           object,
           path: policyPath,
-          message: `"${policy}" is neither all, nor any, nor a number of stores`,
+          message: `it asks for ${policy} stores, and there ${names.length === 1 ? "is 1" : `are ${names.length}`}: WAL would never count as archived`,
+          hint: "Write all, or a number that is not larger.",
         };
         continue;
       }
-      const count = new Set(stores.map(({ name }) => name)).size;
-      const wanted = typeof policy === "number" || isText ? Number(policy) : Number.NaN;
-      if (!(wanted > count)) continue;
+      const unknown = policy.find((name) => !names.includes(name));
+      if (unknown === undefined) continue;
       yield {
         object,
         path: policyPath,
-        message: `it asks for ${wanted} stores, and there ${count === 1 ? "is 1" : `are ${count}`}: WAL would never count as archived`,
-        hint: "Write all, or a number that is not larger.",
+        message: `"${unknown}" is neither all, nor any, nor a number, nor the name of one of its stores`,
+        hint: `Its stores are ${names.join(", ")}.`,
       };
     }
   },
 };
+
+/** Undefined for what the schema refuses. */
+function policyOf(value: unknown): ArchivePolicy | undefined {
+  if (typeof value === "number") return value;
+  if (typeof value === "string") return value.trim() === "" ? undefined : parseArchivePolicy(value);
+  if (!Array.isArray(value)) return undefined;
+  return value.filter((name) => typeof name === "string");
+}
 
 const storeTwice: Rule = {
   id: "store-twice",
