@@ -17,6 +17,8 @@ function tidemark(args: readonly string[], environment: Readonly<Record<string, 
 interface Variant {
   readonly store: "directory" | "s3";
   readonly codec: "zstd" | "gzip";
+  /** Repositories that all get everything; one unless said. */
+  readonly copies?: number;
   readonly abilities: readonly Ability[];
 }
 
@@ -26,6 +28,8 @@ const variants: readonly Variant[] = [
     codec: "zstd",
     abilities: ["archive", "idle", "backup", "restore", "replay", "help"],
   },
+  // Against the one above: what a second copy costs.
+  { store: "directory", codec: "zstd", copies: 2, abilities: ["archive"] },
   // What barman-cloud writes here, and so its counterpart.
   { store: "s3", codec: "gzip", abilities: ["archive", "backup", "restore", "replay"] },
   { store: "s3", codec: "zstd", abilities: ["archive", "idle", "backup"] },
@@ -34,8 +38,8 @@ const variants: readonly Variant[] = [
 /** Tidemark with its defaults in everything but the codec, at level 1. */
 export function tidemarkContenders(): Contender[] {
   return variants.map((variant) => ({
-    id: `tidemark-${variant.store === "s3" ? "s3" : "dir"}-${variant.codec}`,
-    title: `Tidemark, ${variant.codec}`,
+    id: idOf(variant),
+    title: `Tidemark, ${variant.codec}${variant.copies === undefined ? "" : `, ${variant.copies} repositories`}`,
     store: variant.store,
     ours: true,
     slow: false,
@@ -44,6 +48,9 @@ export function tidemarkContenders(): Contender[] {
     open: (place) => openRepository(variant, place),
   }));
 }
+
+const idOf = ({ store, codec, copies }: Variant): string =>
+  `tidemark-${store === "s3" ? "s3" : "dir"}${copies === undefined ? "" : `-x${copies}`}-${codec}`;
 
 /** What the flags of a repository are, and what is stored there. */
 interface Store {
@@ -55,11 +62,14 @@ interface Store {
 
 async function openStore(variant: Variant, place: Place, folder: string): Promise<Store> {
   if (variant.store === "directory") {
-    const directory = join(folder, "repo");
+    const directories = Array.from({ length: variant.copies ?? 1 }, (_, index) =>
+      join(folder, `repo${index}`),
+    );
     return {
-      flags: ["--repo", directory, "--server", "bench"],
+      flags: [...directories.flatMap((directory) => ["--repo", directory]), "--server", "bench"],
       environment: {},
-      storedBytes: () => treeBytes(directory),
+      storedBytes: async () =>
+        (await Promise.all(directories.map(treeBytes))).reduce((sum, bytes) => sum + bytes, 0),
       remove: async () => undefined,
     };
   }
@@ -87,7 +97,7 @@ async function openStore(variant: Variant, place: Place, folder: string): Promis
 async function openRepository(variant: Variant, place: Place): Promise<OpenRepository> {
   const { workspace, cluster, group } = place;
   const { user } = workspace;
-  const folder = await workspace.makeFresh(`tidemark-${variant.store}-${variant.codec}`);
+  const folder = await workspace.makeFresh(idOf(variant));
   const spool = join(folder, "spool");
   const store = await openStore(variant, place, folder);
   const { host, port } = cluster.server.connection;

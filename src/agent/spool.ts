@@ -28,8 +28,8 @@ export interface SpoolOwner {
  *     since/NAME     the acknowledged file is newer than this
  *     refused/NAME   why it is not; the waiting script prints it
  *     want/NAME      a script waits for this file
- *     owed/NAME      acknowledged, but some repositories are still without it (`owed.ts`)
- *     heal/          files on their way from one repository to another
+ *     owed/NAME      acknowledged, but some repositories are still without it (`owed-book.ts`)
+ *     heal/          files on their way from one repository to another; emptied at the start
  *     archive.sh     the waiting script
  *     agent.pid      the agent's process number, touched every second while it lives
  *     agent.json     how to reach it and what it archives
