@@ -93,7 +93,8 @@ export async function surveyWal(options: SurveyOptions): Promise<WalSurvey> {
   const readable = repositories.filter(({ name }) => !unread.has(name));
   for (const repository of readable) {
     const found = findings.get(repository.name);
-    if (found === undefined || found.missingFiles > confirmedFiles) continue;
+    if (found === undefined || found.missing.length < found.missingFiles) continue;
+    if (found.missingFiles > confirmedFiles) continue;
     const missing = await confirmed(found.missing, [repository], signal);
     findings.set(repository.name, { ...found, missing, missingFiles: missing.length });
   }

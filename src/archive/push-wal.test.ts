@@ -23,7 +23,7 @@ import {
   writeWal,
 } from "./testing/archive-bench.ts";
 import { makeSegment, segmentName, testSystem } from "./testing/wal-files.ts";
-import { pushWal } from "./push-wal.ts";
+import { pushWal, startPush } from "./push-wal.ts";
 import { ReadBuffers } from "./read-buffers.ts";
 import { WalEncoder } from "./encode-wal.ts";
 import { RepositoryClaims } from "./repository-claims.ts";
@@ -233,6 +233,94 @@ describe("pushing a WAL segment", () => {
     expect(second.outcomes.map(({ kind }) => kind)).toEqual(["already-archived", "already-archived"]);
     const stored = await readObject(stores[1]!, keyOf(large), sizeBytes);
     expect(zstdDecompressSync(stored ?? "").equals(content)).toBe(true);
+  });
+});
+
+describe("a repository that does not answer", () => {
+  const hung = (inner: ObjectStore) => {
+    const gate = Promise.withResolvers<void>();
+    const store = interceptStore(inner, {
+      call: async (call, options, run) => {
+        if (call.key.includes("/wals/")) await gate.promise;
+        return run(options);
+      },
+    });
+    return { store, open: () => gate.resolve() };
+  };
+  const contextOf = () => ({
+    claims: new RepositoryClaims(),
+    buffers: new ReadBuffers(1),
+    encoder: new WalEncoder(),
+    log: silentLog,
+  });
+
+  test("gets the bytes that were read, after the file was released and has become another one", async () => {
+    const folder = await temporaryFolder();
+    const [quick, inner] = [await temporaryStore(), await temporaryStore()];
+    const slow = hung(inner);
+    const content = makeSegment({ name, content: "hard" });
+    const path = await writeWal(folder, name, content);
+    const push = await startPush(contextOf(), {
+      path,
+      file: requireWalFileName(name),
+      targets: [target(quick, "zstd", "quick"), target(slow.store, "zstd", "slow")],
+      expected: expectedSystem,
+    });
+
+    expect(await push.outcomes[0]).toMatchObject({ kind: "archived", repository: "quick" });
+    expect(await push.checksum()).toMatch(/^xxh64:/);
+    await push.release();
+    await writeFile(path, makeSegment({ name: segmentName(9) }));
+    slow.open();
+
+    expect(await push.outcomes[1]).toMatchObject({ kind: "archived", repository: "slow" });
+    const stored = await readObject(inner, keyOf(name), mib);
+    expect(zstdDecompressSync(stored ?? "").equals(content)).toBe(true);
+  });
+
+  test("finds a conflict only with the file that was read: one that was recycled meanwhile is compared later", async () => {
+    const folder = await temporaryFolder();
+    const [quick, inner] = [await temporaryStore(), await temporaryStore()];
+    const path = await writeWal(folder, name, makeSegment({ name }));
+    await pushOnce([target(inner)], path);
+    const slow = hung(inner);
+    const push = await startPush(contextOf(), {
+      path,
+      file: requireWalFileName(name),
+      targets: [target(quick, "zstd", "quick"), target(slow.store, "zstd", "slow")],
+      expected: expectedSystem,
+    });
+    await push.outcomes[0];
+    await push.release();
+    await writeFile(path, makeSegment({ name: segmentName(9) }));
+    slow.open();
+
+    expect(await push.outcomes[1]).toMatchObject({ kind: "failed", error: { code: "wal-timeout" } });
+  });
+
+  test("holds up a file that is too large for memory for two seconds, and gets it alone", async () => {
+    const folder = await temporaryFolder();
+    const [quick, inner] = [await temporaryStore(), await temporaryStore()];
+    const slow = hung(inner);
+    const sizeBytes = 32 * mib;
+    const large = segmentName(1, { sizeBytes });
+    const path = await writeWal(folder, large, makeSegment({ name: large, sizeBytes }));
+    const expected = { ...expectedSystem, walSegmentSizeBytes: sizeBytes };
+
+    const { outcomes } = await pushOnce(
+      [target(quick, "zstd", "quick"), target(slow.store, "zstd", "slow")],
+      path,
+      expected,
+    );
+
+    expect(outcomes).toMatchObject([
+      { kind: "archived", repository: "quick" },
+      { kind: "failed", repository: "slow", error: { code: "wal-timeout" } },
+    ]);
+    setTimeout(slow.open, 2500);
+    expect((await pushOnce([target(slow.store, "zstd", "slow")], path, expected)).outcomes[0]?.kind).not.toBe(
+      "failed",
+    );
   });
 });
 
