@@ -75,12 +75,12 @@ const scenarios: readonly Scenario[] = [
   },
 ];
 
-/** Of the agent: at rest it has about 80 MiB. */
-const mostMemoryBytes = 256 * mib;
+/** Of the agent: at rest it has about 80 MiB. In hours of load the heap takes its time to be collected. */
+const mostMemoryBytes = (isLong ? 320 : 256) * mib;
 /** Where the policy is met PostgreSQL removes what it does not need; it keeps `min_wal_size`, and what was just written. */
 const mostWalBytes = 160 * mib;
 
-test.each(scenarios)("$title", { timeout: 240_000 + minutes * 60_000 }, async (scenario) => {
+test.each(scenarios)("$title", { timeout: 240_000 + minutes * 240_000 }, async (scenario) => {
   const { policy, phases } = scenario;
   await using system = await startSystem({
     settings: { wal_keep_size: "0", max_wal_size: "64MB", min_wal_size: "8MB" },
