@@ -1,7 +1,12 @@
 import { EngineError } from "../common/errors.ts";
 import { createLog, type Log, type LogLevel } from "../common/log.ts";
-import { closeRepositories, openRepositories, type StoreAccess } from "../repository/open-repositories.ts";
-import type { RepositorySettings } from "../repository/repository-settings.ts";
+import {
+  closeRepositories,
+  openBareRepositories,
+  openRepositories,
+  type StoreAccess,
+} from "../repository/open-repositories.ts";
+import type { EncryptionSettings, RepositorySettings } from "../repository/repository-settings.ts";
 import type { Repository } from "../repository/repository.ts";
 import { parseServerName, type ServerName } from "../repository/server-name.ts";
 import { readConfig, type Config } from "./config.ts";
@@ -23,10 +28,19 @@ export async function resolveConfig(options: RepositoryOptions): Promise<Config>
   const path = options.config ?? process.env["TIDEMARK_CONFIG"];
   const config = path === undefined ? {} : await readConfig(path);
   const urls = options.repo ?? [];
+  const encryption = encryptionFromFlags(options);
+  const repositories =
+    urls.length === 0 ? config.repositories : urls.map((url) => repositoryFromFlags(url, options));
   return {
     ...config,
     ...(options.server === undefined ? {} : { server: options.server }),
-    ...(urls.length === 0 ? {} : { repositories: urls.map((url) => repositoryFromFlags(url, options)) }),
+    ...(repositories === undefined
+      ? {}
+      : {
+          repositories: repositories.map((settings) =>
+            encryption === undefined ? settings : { ...settings, encryption },
+          ),
+        }),
   };
 }
 
@@ -44,17 +58,53 @@ export function repositoryFromFlags(
   };
 }
 
+/** As the flags say it, for every repository; undefined when they say nothing. */
+function encryptionFromFlags({
+  identityFile,
+  passphraseFile,
+}: RepositoryOptions): EncryptionSettings | undefined {
+  if (identityFile !== undefined && passphraseFile !== undefined) {
+    throw new EngineError(
+      "usage",
+      "--identity-file and --passphrase-file are given, and only one can count",
+      {
+        hint: "Give the one that the repository was set up with.",
+      },
+    );
+  }
+  if (identityFile !== undefined) return { identityFile };
+  return passphraseFile === undefined ? undefined : { passphraseFile };
+}
+
 /** Opens everything a command needs. Throws `config` when no repository or server name is given. */
 export async function openContext(
   options: RepositoryOptions,
   signal: AbortSignal,
   access: StoreAccess = { kind: "read" },
 ): Promise<CommandContext> {
+  return openContextWith(openRepositories, options, signal, access);
+}
+
+/** The same with stores as they are below the encryption: for the commands that care for keys. */
+export async function openBareContext(
+  options: RepositoryOptions,
+  signal: AbortSignal,
+  access: StoreAccess = { kind: "read" },
+): Promise<CommandContext> {
+  return openContextWith(openBareRepositories, options, signal, access);
+}
+
+async function openContextWith(
+  open: typeof openRepositories,
+  options: RepositoryOptions,
+  signal: AbortSignal,
+  access: StoreAccess,
+): Promise<CommandContext> {
   const config = await resolveConfig(options);
   const server = requireServerName(config);
   const log = createCommandLog(options);
   const settings = config.repositories ?? [];
-  const repositories = await openRepositories({ settings, server, log, access, signal });
+  const repositories = await open({ settings, server, log, access, signal });
   const [firstRepository] = repositories;
   if (firstRepository === undefined) {
     throw new EngineError("config", "no repository is given", {

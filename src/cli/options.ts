@@ -10,6 +10,8 @@ export interface RepositoryOptions {
   readonly region?: string;
   readonly pathStyle?: boolean;
   readonly caFile?: string;
+  readonly identityFile?: string;
+  readonly passphraseFile?: string;
   readonly output?: string;
   readonly logLevel?: string;
 }
@@ -38,6 +40,8 @@ export function addRepositoryOptions(command: Command): Command {
     .option("--region <name>", "S3 region")
     .option("--path-style", "S3: bucket in the path instead of the host name")
     .option("--ca-file <file>", "PEM file of the certificate authority to trust")
+    .option("--identity-file <file>", "age identity that opens an encrypted repository")
+    .option("--passphrase-file <file>", "passphrase that opens an encrypted repository")
     .addOption(new Option("-o, --output <format>", "text or json").default("text"))
     .addOption(new Option("--log-level <level>", "debug, info, warn or error"));
 }

@@ -3,6 +3,7 @@ import { Command, Option } from "commander";
 import { addCheckCommands } from "./check-program.ts";
 import { addControlCommands } from "./control-commands.ts";
 import { addControlPlaneCommands } from "./control-program.ts";
+import { addKeyCommands } from "./key-program.ts";
 import { addDirectoryRestoreOptions } from "./restore-options.ts";
 import { addExamples, addRepositoryOptions, addServerOptions, collect } from "./options.ts";
 
@@ -37,6 +38,7 @@ export function createProgram(signal: AbortSignal): Command {
   addBaseCommands(base, signal);
   addRestoreCommand(base, signal);
   addCheckCommands(program, signal);
+  addKeyCommands(program, signal);
   addManifestCommands(program);
   addControlPlaneCommands(program, signal);
   addControlCommands(program, signal);

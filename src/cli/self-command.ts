@@ -17,6 +17,8 @@ export function selfCommand(words: readonly string[], options: RepositoryOptions
   const config = options.config ?? process.env["TIDEMARK_CONFIG"];
   const flag = (name: string, value: string | undefined): string[] =>
     value === undefined ? [] : [name, value];
+  const fileFlag = (name: string, path: string | undefined): string[] =>
+    flag(name, path === undefined ? undefined : resolve(path));
   return [
     ...selfProgram(),
     ...words,
@@ -26,7 +28,9 @@ export function selfCommand(words: readonly string[], options: RepositoryOptions
     ...flag("--endpoint-url", options.endpointUrl),
     ...flag("--region", options.region),
     ...(options.pathStyle === true ? ["--path-style"] : []),
-    ...flag("--ca-file", options.caFile === undefined ? undefined : resolve(options.caFile)),
+    ...fileFlag("--ca-file", options.caFile),
+    ...fileFlag("--identity-file", options.identityFile),
+    ...fileFlag("--passphrase-file", options.passphraseFile),
   ];
 }
 

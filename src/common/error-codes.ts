@@ -2,7 +2,7 @@
  * Every failure Tidemark reports has one of these codes. The doc comment of a code is its page in
  * `docs/reference/error-codes.md`; codes and exit statuses are never reused.
  *
- * Exit statuses lie in 2–61, except for `wal fetch`, which answers PostgreSQL's `restore_command`: there 1–125 means
+ * Exit statuses lie in 2–62, except for `wal fetch`, which answers PostgreSQL's `restore_command`: there 1–125 means
  * "not available" and above 125 stops recovery, so `cli/exit-status.ts` maps every code but `wal-absent` to 150.
  */
 export interface ErrorCodeFacts {
@@ -91,6 +91,8 @@ export const errorCodes = {
   "resource-conflict": { exit: 60, retryable: true, owner: "operator" },
   /** A server that was a primary and is to be a standby did not shut down cleanly: it may have written what no other instance has. */
   "standby-diverged": { exit: 61, retryable: false, owner: "environment" },
+  /** The repository is encrypted, and the key for it is not given, is not one of its keys, or was lost. */
+  "encryption-key": { exit: 62, retryable: false, owner: "operator" },
 } as const satisfies Record<string, ErrorCodeFacts>;
 
 export type ErrorCode = keyof typeof errorCodes;

@@ -23,6 +23,12 @@ export const backupManifestKey = (server: ServerName, id: BackupId): string =>
 /** Which PostgreSQL system this repository belongs to. */
 export const identityKey = (server: ServerName): string => `${server}/x-tidemark/repository.json`;
 
+/**
+ * The identities of an encrypted repository, themselves encrypted to the operator. Without the suffix of encrypted
+ * objects, so that it is none of them.
+ */
+export const encryptionKeysKey = (server: ServerName): string => `${server}/x-tidemark/keys/identities`;
+
 /** Key of an archive part; part 0 has no number. `extension` is the codec's, with its dot. */
 export function archivePartKey(
   server: ServerName,

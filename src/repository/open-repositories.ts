@@ -7,6 +7,10 @@ import { wrapStore } from "../storage/wrap-store.ts";
 import { ClaimNote, type ClaimedPlace } from "./claim-note.ts";
 import { gcsStoreOptions } from "./gcs-settings.ts";
 import { requireS3Settings, s3StoreOptions } from "./s3-settings.ts";
+import { readOperatorKey } from "./encryption/operator-key.ts";
+import { RepositoryKeys } from "./encryption/repository-keys.ts";
+import { requirePlain } from "./encryption/require-plain.ts";
+import { withEncryption } from "./encryption/with-encryption.ts";
 import type { RepositorySettings } from "./repository-settings.ts";
 import type { Repository } from "./repository.ts";
 import { parseServerName, type ServerName } from "./server-name.ts";
@@ -35,14 +39,26 @@ export type NamedSettings = RepositorySettings & { readonly name: string };
  * network is not asked anything yet. When one cannot be opened, none stays open. The caller closes them
  * (`closeRepositories`).
  *
- * @throws EngineError `config` for two of one name and for credentials that cannot be read, `usage` for a URL or a server
+ * @throws EngineError `config` for two of one name and for credentials and keys that cannot be read, `usage` for a URL or a server
  * name that is none, `store-missing` for a directory that is not there.
  */
 export async function openRepositories(options: OpenRepositoriesOptions): Promise<readonly Repository[]> {
+  return openEach(options, openRepository);
+}
+
+/** The same with their stores as they are below the encryption: for those who care for the keys, and nothing else. */
+export async function openBareRepositories(options: OpenRepositoriesOptions): Promise<readonly Repository[]> {
+  return openEach(options, openBareRepository);
+}
+
+async function openEach(
+  options: OpenRepositoriesOptions,
+  openOne: (settings: NamedSettings, options: OpenRepositoriesOptions) => Promise<Repository>,
+): Promise<readonly Repository[]> {
   const repositories: Repository[] = [];
   try {
     for (const settings of nameRepositories(options.settings)) {
-      repositories.push(await openRepository(settings, options));
+      repositories.push(await openOne(settings, options));
     }
     return repositories;
   } catch (error) {
@@ -71,7 +87,24 @@ export function nameRepositories(settings: readonly RepositorySettings[]): reado
   });
 }
 
+/** The operator's key is read now; the store's keys when they are first needed. */
 async function openRepository(
+  settings: NamedSettings,
+  options: OpenRepositoriesOptions,
+): Promise<Repository> {
+  const operatorKey = settings.encryption && (await readOperatorKey(settings.encryption));
+  const bare = await openBareRepository(settings, options);
+  const store =
+    operatorKey === undefined
+      ? requirePlain(bare.store, bare.server)
+      : withEncryption(bare.store, {
+          keys: new RepositoryKeys(bare, operatorKey),
+          root: `${bare.server}/`,
+        });
+  return { ...bare, store };
+}
+
+async function openBareRepository(
   settings: NamedSettings,
   { server: usualServer, log, access, signal }: OpenRepositoriesOptions,
 ): Promise<Repository> {

@@ -16,6 +16,14 @@ export const byteSize = z.union([
   }),
 ]);
 
+/** What opens an encrypted repository: a file of mode 0600 with an age identity, or with a passphrase. */
+const encryptionSettings = z.union([
+  z.strictObject({ identityFile: z.string() }),
+  z.strictObject({ passphraseFile: z.string() }),
+]);
+
+export type EncryptionSettings = z.infer<typeof encryptionSettings>;
+
 /** Where a repository is and how to get at it, as configuration files say it. */
 export const repositorySettings = z.strictObject({
   /** What it is called in messages; `repo1`, `repo2`, … when left out. */
@@ -25,6 +33,8 @@ export const repositorySettings = z.strictObject({
   /** `s3://bucket/path`, `gs://bucket/path`, `file:///path` or a plain path. */
   url: z.string(),
   ...s3SettingsShape,
+  /** Everything is encrypted before it leaves this machine. From the first object on, or not at all. */
+  encryption: encryptionSettings.optional(),
   maxBytesPerSecond: byteSize.optional(),
 });
 

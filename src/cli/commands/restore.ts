@@ -25,6 +25,8 @@ const onlyOfDirectories = {
   region: "--region",
   pathStyle: "--path-style",
   caFile: "--ca-file",
+  identityFile: "--identity-file",
+  passphraseFile: "--passphrase-file",
 } as const satisfies Partial<Record<keyof RestoreOptions, string>>;
 const onlyOfClusters = {
   namespace: "--namespace",
