@@ -119,7 +119,8 @@ test("what an S3 store is to do with written objects is asked of it with every o
   const s3 = createServer((request, response) => {
     if (request.method === "PUT") seen.push(request.headers);
     request.resume();
-    request.on("end", () => response.writeHead(200, { etag: '"e"' }).end());
+    const status = request.method === "HEAD" ? 404 : 200;
+    request.on("end", () => response.writeHead(status, { etag: '"e"' }).end());
   });
   await new Promise<void>((ready) => s3.listen(0, "127.0.0.1", ready));
   onTestFinished(() => void s3.close());

@@ -87,18 +87,19 @@ export function nameRepositories(settings: readonly RepositorySettings[]): reado
   });
 }
 
-/** The operator's key is read now; the store's keys when they are first needed. */
+/** Whether the operator's key can be read is seen now; the repository's keys are read when they are first needed. */
 async function openRepository(
   settings: NamedSettings,
   options: OpenRepositoriesOptions,
 ): Promise<Repository> {
-  const operatorKey = settings.encryption && (await readOperatorKey(settings.encryption));
+  const { encryption } = settings;
+  if (encryption !== undefined) await readOperatorKey(encryption);
   const bare = await openBareRepository(settings, options);
   const store =
-    operatorKey === undefined
+    encryption === undefined
       ? requirePlain(bare.store, bare.server)
       : withEncryption(bare.store, {
-          keys: new RepositoryKeys(bare, operatorKey),
+          keys: new RepositoryKeys(bare, async () => readOperatorKey(encryption)),
           root: `${bare.server}/`,
         });
   return { ...bare, store };

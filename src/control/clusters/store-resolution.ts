@@ -1,6 +1,11 @@
 import { z } from "zod";
 import { describeError } from "../../common/errors.ts";
 import { objectStore, type inTreeStore } from "../../manifest/kinds/object-store.ts";
+import {
+  encryptionKeyOf,
+  encryptionSecretAnnotation,
+  type EncryptionKeyName,
+} from "../../manifest/encryption-secret.ts";
 import type { RepositorySettings } from "../../repository/repository-settings.ts";
 import { refusedS3Settings } from "../../repository/s3-settings.ts";
 import type { ResourceStore } from "../resources/resource-store.ts";
@@ -23,6 +28,14 @@ export interface StoreDescription {
   readonly retentionIntervalSeconds: number;
   /** Of the sidecar, as far as it is plain text: `sidecar-environment.ts` says what is of use. */
   readonly environment: Readonly<Record<string, string>>;
+  /** Name of the Secret with which everything in it is encrypted. */
+  readonly encryptionSecret?: string;
+}
+
+/** What opens an encrypted repository, as its Secret has it. */
+export interface StoreEncryption {
+  readonly kind: EncryptionKeyName;
+  readonly value: string;
 }
 
 /** As they are written into a file: an object as JSON, and a text as it is. */
@@ -37,6 +50,7 @@ export interface ResolvedStore extends StoreDescription {
   readonly credentials: StoreCredentials | undefined;
   /** PEM. */
   readonly certificates: string | undefined;
+  readonly encryption: StoreEncryption | undefined;
 }
 
 export type Resolution<T> =
@@ -66,6 +80,7 @@ export function describeObjectStore(
       return typeof value === "string" ? [[entry.name, value]] : [];
     }),
   );
+  const encryptionSecret = resource.metadata.annotations[encryptionSecretAnnotation];
   return ok({
     name,
     objectStore: name,
@@ -74,6 +89,7 @@ export function describeObjectStore(
     retentionPolicy,
     retentionIntervalSeconds: sidecar?.retentionPolicyIntervalSeconds ?? defaultRetentionIntervalSeconds,
     environment,
+    ...(encryptionSecret === undefined ? {} : { encryptionSecret }),
   });
 }
 
@@ -103,6 +119,8 @@ export function resolveStore(
   const sessionToken = read(s3?.sessionToken, "the session token");
   const region = typeof s3?.region === "string" ? s3.region : read(s3?.region, "the region");
   const certificates = read(configuration.endpointCA, "endpointCA");
+  const encryption = readEncryption(store, namespace, description);
+  if (encryption?.kind === "missing") problems.push(...encryption.problems);
   if ((s3?.accessKeyId === undefined) !== (s3?.secretAccessKey === undefined)) {
     problems.push(`store "${name}" needs both accessKeyId and secretAccessKey`);
   }
@@ -130,6 +148,7 @@ export function resolveStore(
         ? google.credentials
         : { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) },
     certificates,
+    encryption: encryption?.kind === "ok" ? encryption.value : undefined,
   });
 }
 
@@ -142,6 +161,26 @@ function problemsOf(name: string, settings: RepositorySettings): readonly string
   } catch (error) {
     return [`store "${name}" cannot be opened: ${describeError(error)}`];
   }
+}
+
+function readEncryption(
+  store: ResourceStore,
+  namespace: string,
+  { name, encryptionSecret }: StoreDescription,
+): Resolution<StoreEncryption> | undefined {
+  if (encryptionSecret === undefined) return undefined;
+  const secret = store.get({ kind: "Secret", namespace, name: encryptionSecret });
+  const kind = encryptionKeyOf(Object.keys(secret?.content["data"] ?? {}));
+  if (secret !== undefined && kind === undefined) {
+    return missing(
+      `the encryption of store "${name}": Secret "${encryptionSecret}" must have one of the keys "identity" and "passphrase"`,
+    );
+  }
+  const value = readSecret(store, namespace, { name: encryptionSecret, key: kind ?? "identity" });
+  if (value.kind === "missing") {
+    return missing(`the encryption of store "${name}": ${value.problems.join("; ")}`);
+  }
+  return ok({ kind: kind ?? "identity", value: value.value });
 }
 
 function headersOf({

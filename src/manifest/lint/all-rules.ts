@@ -6,6 +6,7 @@ import { copyRules } from "./rules/copies.ts";
 import { credentialRules } from "./rules/credentials.ts";
 import { destinationRules } from "./rules/destinations.ts";
 import { drillRules } from "./rules/drills.ts";
+import { encryptionRules } from "./rules/encryption.ts";
 import { externalClusterRules } from "./rules/external-clusters.ts";
 import { externalSecretRules } from "./rules/external-secrets.ts";
 import { fieldRules } from "./rules/fields.ts";
@@ -35,6 +36,7 @@ export const allRules: readonly Rule[] = [
   ...storeSettingRules,
   ...storeAbilityRules,
   ...credentialRules,
+  ...encryptionRules,
   ...retentionRules,
   ...pluginRules,
   ...referenceRules,

@@ -1,3 +1,4 @@
+import { encryptionSecretAnnotation } from "../encryption-secret.ts";
 import { isRecord, valueAt, type FieldPath, type ManifestObject } from "../manifest-object.ts";
 import { destinationsOf, externalClustersOf } from "./cluster-stores.ts";
 import { listAt, textAt, type World } from "./world.ts";
@@ -24,7 +25,7 @@ export function referencesOf(world: World, object: ManifestObject): readonly Ref
         ...sqlReferences(object),
       ];
     case "ObjectStore":
-      return secretReferences(object);
+      return [...secretReferences(object), ...encryptionReference(object)];
     case "Server":
       return [...secretReferences(object), ...storeReferences(world, object)];
     case "RestoreDrill":
@@ -65,6 +66,13 @@ function storeReferences(world: World, cluster: ManifestObject): readonly Refere
           },
         ],
   );
+}
+
+/** Which key of it counts is another rule's. */
+export function encryptionReference(store: ManifestObject): readonly Reference[] {
+  const path = ["metadata", "annotations", encryptionSecretAnnotation];
+  const name = textAt(store, ...path);
+  return name === undefined ? [] : [{ object: store, path, kind: "Secret", name }];
 }
 
 /** Statements for a new database that stand in other objects. */

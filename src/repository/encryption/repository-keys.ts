@@ -19,14 +19,17 @@ const settleMs = 2000;
  */
 export class RepositoryKeys implements KeySource {
   readonly #repository: Repository;
-  readonly #operatorKey: OperatorKey;
+  readonly #operatorKey: () => Promise<OperatorKey>;
   readonly #clock: Clock;
   #ring: KeyRing | undefined;
   #reading: Promise<KeyRing | undefined> | undefined;
   #creating: Promise<KeyRing> | undefined;
 
-  /** The repository with its store as it is below the encryption. */
-  constructor(repository: Repository, operatorKey: OperatorKey, clock: Clock = systemClock) {
+  /**
+   * The repository with its store as it is below the encryption. The operator's key is asked for each time the keys are
+   * read: it may have been replaced meanwhile.
+   */
+  constructor(repository: Repository, operatorKey: () => Promise<OperatorKey>, clock: Clock = systemClock) {
     this.#repository = repository;
     this.#operatorKey = operatorKey;
     this.#clock = clock;
@@ -50,7 +53,7 @@ export class RepositoryKeys implements KeySource {
   }
 
   async again(signal: AbortSignal | undefined): Promise<KeyRing | undefined> {
-    const keys = await readKeysObject(this.#repository, this.#operatorKey, signal);
+    const keys = await readKeysObject(this.#repository, await this.#operatorKey(), signal);
     if (keys !== undefined) this.#ring = ringOf(keys);
     return this.#ring;
   }
@@ -64,7 +67,7 @@ export class RepositoryKeys implements KeySource {
 
   async #create(): Promise<KeyRing> {
     const { log, name } = this.#repository;
-    const lock = await lockOf(this.#operatorKey);
+    const lock = await lockOf(await this.#operatorKey());
     const isFirst = await createKeys(this.#repository, lock, { clock: this.#clock, signal: undefined });
     if (isFirst) log.info("this repository is encrypted from now on", { repository: name });
     const ring = await this.again(undefined);
