@@ -3,10 +3,11 @@
  * directory was synced *and* every directory entry on the way up to the root was.
  */
 import type { BigIntStats } from "node:fs";
-import { mkdir, open, rmdir } from "node:fs/promises";
+import { chown, mkdir, open, rmdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { syncDirectory } from "../../common/durable-file.ts";
 import { systemErrorCode } from "../../common/errors.ts";
+import { ownerToBe } from "./owner.ts";
 
 export class DurableTree {
   readonly #root: string;
@@ -24,6 +25,8 @@ export class DurableTree {
     if (path === this.#root) return;
     try {
       await mkdir(path, { mode: this.#mode });
+      const owner = await ownerToBe(dirname(path));
+      if (owner !== undefined) await chown(path, owner.uid, owner.gid);
     } catch (error) {
       const code = systemErrorCode(error);
       if (code === "EEXIST") return;

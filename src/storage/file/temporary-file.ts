@@ -13,6 +13,7 @@ import { EngineError, systemErrorCode } from "../../common/errors.ts";
 import { mib } from "../../common/units.ts";
 import type { CallOptions } from "../object-store.ts";
 import type { DurableTree } from "./durable-tree.ts";
+import { ownerToBe } from "./owner.ts";
 import { formatTemporaryName } from "./temporary-name.ts";
 
 /** Bytes per system call: large enough to cost nothing, small enough to notice an abort in time. */
@@ -44,7 +45,7 @@ export class TemporaryFile {
     const path = join(directory, formatTemporaryName(basename(target), new Date()));
     for (let attempt = 1; ; attempt++) {
       try {
-        return new TemporaryFile(path, target, tree, await open(path, "wx", mode));
+        return new TemporaryFile(path, target, tree, await openNew(path, mode));
       } catch (error) {
         // Made on failure only: the directory is there nearly always. It may vanish again when a concurrent delete
         // empties it, hence more than one attempt.
@@ -128,6 +129,18 @@ export class TemporaryFile {
       await rm(this.path, { force: true });
       this.#state = "removed";
     }
+  }
+}
+
+async function openNew(path: string, mode: number): Promise<FileHandle> {
+  const handle = await open(path, "wx", mode);
+  try {
+    const owner = await ownerToBe(dirname(path));
+    if (owner !== undefined) await handle.chown(owner.uid, owner.gid);
+    return handle;
+  } catch (error) {
+    await handle.close();
+    throw error;
   }
 }
 

@@ -1,0 +1,110 @@
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { identityFile, secretFile } from "./support/age-keys.ts";
+import { tidemark, tidemarkJson } from "./support/programs.ts";
+
+interface Keys {
+  readonly lockedFor: string;
+  readonly recipients: readonly string[];
+  readonly identities: readonly { readonly publicKey: string }[];
+}
+
+async function workplace() {
+  const folder = await mkdtemp(join(tmpdir(), "tidemark-keys-"));
+  onTestFinished(async () => rm(folder, { recursive: true, force: true }));
+  const operator = await identityFile(join(folder, "operator.txt"));
+  const colleague = await identityFile(join(folder, "colleague.txt"));
+  const where = ["--repo", join(folder, "repository"), "--server", "main"];
+  const by = (path: string) => [...where, "--identity-file", path];
+  const list = async (path: string) => tidemarkJson<Keys>(["key", "list", ...by(path)]);
+  return { folder, operator, colleague, where, by, list };
+}
+
+test("keys are made, opened by those they are locked for, and never locked for nobody", async () => {
+  const { folder, operator, colleague, by, list } = await workplace();
+  const own = by(operator.path);
+
+  expect(await tidemark(["key", "init", ...own])).toMatchObject({ code: 0, stderr: "" });
+  expect(await tidemark(["key", "init", ...own])).toMatchObject({ code: 13 });
+  expect(await tidemark(["key", "list", ...by(colleague.path)])).toMatchObject({
+    code: 62,
+    stderr: `tidemark: no identity in "${colleague.path}" opens "${join(folder, "repository/main/x-tidemark/keys/identities")}"
+hint: Name the key that the repository was set up with, or was given by tidemark key rotate, in its settings (encryption).
+`,
+  });
+  await writeFile(join(folder, "more.txt"), `# them\n${colleague.recipient}\n`);
+  const added = ["key", "add-recipient", "--recipients-file", join(folder, "more.txt"), ...own];
+  expect(await tidemark(added)).toMatchObject({ code: 0 });
+  expect(await list(colleague.path)).toMatchObject({
+    lockedFor: "recipients",
+    recipients: [operator.recipient, colleague.recipient],
+  });
+  expect(
+    await tidemark(["key", "remove-recipient", operator.recipient, ...by(colleague.path)]),
+  ).toMatchObject({
+    code: 0,
+  });
+  const last = await tidemark(["key", "remove-recipient", colleague.recipient, ...by(colleague.path)]);
+  expect(last).toMatchObject({ code: 2 });
+  expect(last.stderr).toContain("would have no recipient left, and nobody could read it any more");
+  expect(await tidemark(["key", "list", ...own])).toMatchObject({ code: 62 });
+});
+
+test("keys are exported into a new file that only its owner can read, or printed when that is asked for", async () => {
+  const { folder, operator, by } = await workplace();
+  const own = by(operator.path);
+  await tidemark(["key", "init", ...own]);
+  const to = join(folder, "exported.txt");
+
+  expect(await tidemark(["key", "export", ...own])).toMatchObject({ code: 2, stdout: "" });
+  expect(await tidemark(["key", "export", "--to", to, ...own])).toMatchObject({ code: 0 });
+  expect(await tidemark(["key", "export", "--to", to, ...own])).toMatchObject({ code: 13 });
+  const printed = await tidemark(["key", "export", "--stdout", ...own]);
+
+  expect((await stat(to)).mode & 0o777).toBe(0o600);
+  expect(printed.stdout).toBe(await readFile(to, "utf8"));
+  expect(printed.stdout).toMatch(/\nAGE-SECRET-KEY-1[0-9A-Z]+\n$/);
+});
+
+test.for(["keys:before-write", "keys:after-write"])(
+  "a rotation that is killed at %s leaves the old keys or the new ones",
+  async (faultPoint) => {
+    const { folder, operator, colleague, where, by, list } = await workplace();
+    await tidemark(["key", "init", ...by(operator.path)]);
+    const passphraseFile = await secretFile(join(folder, "passphrase"), "a sentence of some length\n");
+    const before = await list(operator.path);
+
+    const killed = await tidemark(
+      ["key", "rotate", "--new-identity", "--recipient", colleague.recipient, ...by(operator.path)],
+      { faultPoint },
+    );
+
+    expect(killed.code).not.toBe(0);
+    const isDone = faultPoint === "keys:after-write";
+    const opener = isDone ? colleague.path : operator.path;
+    const after = await list(opener);
+    expect(after.identities[0]).toEqual(before.identities[0]);
+    expect(after.identities).toHaveLength(isDone ? 2 : 1);
+    const again = ["key", "rotate", "--new-passphrase-file", passphraseFile, ...by(opener)];
+    expect(await tidemark(again)).toMatchObject({ code: 0 });
+    const opened = await tidemarkJson<Keys>(["key", "list", ...where, "--passphrase-file", passphraseFile]);
+    expect(opened).toMatchObject({ lockedFor: "passphrase", identities: after.identities });
+  },
+);
+
+test("what is not clear is not done: several repositories, both kinds of key, and a secret in the place of a recipient", async () => {
+  const { folder, operator, where, by } = await workplace();
+  const two = [...by(operator.path), "--repo", join(folder, "other")];
+
+  const several = await tidemark(["key", "init", ...two]);
+  expect(several).toMatchObject({ code: 2 });
+  expect(several.stderr).toContain("Name one with --repository: repo1, repo2.");
+  expect(await tidemark(["key", "init", "--repository", "repo2", ...two])).toMatchObject({ code: 0 });
+  const both = await tidemark(["key", "list", ...by(operator.path), "--passphrase-file", "/x"]);
+  expect(both).toMatchObject({ code: 2 });
+  const secret = await tidemark(["key", "init", "--recipient", operator.identity, ...where]);
+  expect(secret).toMatchObject({ code: 2 });
+  expect(secret.stderr + secret.stdout).not.toContain(operator.identity);
+});
