@@ -5,6 +5,7 @@ import { binariesReachableBy } from "../src/postgres/server-binaries-access.ts";
 import { runProgram, type ProgramResult } from "../src/postgres/server-process.ts";
 import { adoptServer } from "../src/postgres/server.ts";
 import { majorsUnderTest } from "../src/postgres/testing/majors-under-test.ts";
+import { identityFile } from "./support/age-keys.ts";
 import { untilDrained } from "./support/archive-audit.ts";
 import { readShellCommands } from "./support/page-commands.ts";
 import { leftOut, reasonToSkip } from "./support/peer-programs.ts";
@@ -13,7 +14,7 @@ import { startSystem, type System } from "./support/system.ts";
 
 const page = await readShellCommands(new URL("../docs/recover-by-hand.md", import.meta.url));
 const oldest = majorsUnderTest()[0] ?? 13;
-const reason = await reasonToSkip(["zstd", "gzip", "tar"]);
+const reason = await reasonToSkip(["zstd", "gzip", "tar", "age"]);
 
 describe.skipIf(reason !== undefined)(
   `docs/recover-by-hand.md, followed to the letter${leftOut(reason)}`,
@@ -34,7 +35,7 @@ describe.skipIf(reason !== undefined)(
     test("gives back every row from an archive in gzip, with tablespaces and several parts of each", async () => {
       await using system = await startSystem({ major: oldest });
       const form = ["--compression", "gzip", "--max-part-size", "1MiB"];
-      const written = await writeHistory(system, form, await system.server.folder.make("fast"));
+      const written = await writeHistory(system, form, { fast: await system.server.folder.make("fast") });
       const [backup = ""] = await readdir(`${system.repositoryDirectory}/main/base`);
       const parts = await readdir(`${system.repositoryDirectory}/main/base/${backup}`);
 
@@ -48,14 +49,34 @@ describe.skipIf(reason !== undefined)(
       expect(contents).toEqual(written.end);
       expect(spaces).toEqual([expect.stringContaining(`${system.path("by-hand")}.ts/`)]);
     });
+
+    test("gives back every row from an encrypted archive", async () => {
+      await using system = await startSystem();
+      const { user } = system.server.folder;
+      const { path } = await identityFile(system.path("identity.txt"), user);
+      const written = await writeHistory(system, ["--compression", "zstd"], {
+        place: ["--identity-file", path],
+      });
+
+      const { result, contents } = await recoverByHand(system, { IDENTITY: path });
+
+      expect(result.stderr).toBe("");
+      expect(result.stdout).toContain("archive recovery complete");
+      expect(contents).toEqual(written.end);
+      expect(await readdir(system.path(""))).toEqual(["identity.txt"]);
+    });
   },
 );
 
 /** Rows before the backup, after it and behind the moment that is gone back to. */
-async function writeHistory(system: System, form: readonly string[], fast?: string) {
+async function writeHistory(
+  system: System,
+  form: readonly string[],
+  { fast, place = [] }: { readonly fast?: string; readonly place?: readonly string[] } = {},
+) {
   const { sql, dataDirectory } = system.server;
   const compression = form.slice(0, 2);
-  await using _agent = await system.agent({ args: compression });
+  await using _agent = await system.agent({ args: [...compression, ...place] });
   if (fast !== undefined) await sql(`CREATE TABLESPACE fast LOCATION '${fast}'`);
   await makeTables(sql);
   if (fast !== undefined) {
@@ -63,7 +84,7 @@ async function writeHistory(system: System, form: readonly string[], fast?: stri
     await sql("CREATE TABLE more TABLESPACE fast AS SELECT * FROM bulk");
   }
   await addRow(sql, 1);
-  await system.json(["base", "create", "-D", dataDirectory, ...form]);
+  await system.json(["base", "create", "-D", dataDirectory, ...form, ...place]);
   const middle = await addRow(sql, 2);
   await sql("SELECT pg_switch_wal()");
   await addRow(sql, 3);
