@@ -1,6 +1,6 @@
 /**
  * How fast content is encrypted and decrypted, on one core, and how long the event loop is held up by it. Run it with
- * `node bench/encryption.ts`; docs/benchmarks.md has what it said.
+ * `npm run bench:encryption`; docs/benchmarks.md has what it said.
  */
 import { createHistogram } from "node:perf_hooks";
 import { setImmediate } from "node:timers/promises";
@@ -81,9 +81,9 @@ function threadCpuMs(): number {
 async function measured(work: () => Promise<void>): Promise<Figures> {
   const turns = createHistogram();
   let last = threadCpuMs();
-  let isOver = false;
+  const over = new AbortController();
   const watch = async (): Promise<void> => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       await setImmediate();
       const now = threadCpuMs();
       turns.record(Math.max(1, Math.round((now - last) * 1000)));
@@ -94,7 +94,7 @@ async function measured(work: () => Promise<void>): Promise<Figures> {
   const before = process.cpuUsage();
   await work();
   const { user, system } = process.cpuUsage(before);
-  isOver = true;
+  over.abort();
   await watching;
   return {
     mbPerCpuSecond: total / 1e6 / ((user + system) / 1e6),

@@ -74,6 +74,8 @@ describe("an encrypted object", () => {
         const decrypter = new Decrypter();
         decrypter.addIdentity(keys.ring.newest.identity.reveal());
         const file = await stored(below, key);
+        // As docs/format.md says.
+        expect(file).toHaveLength(267 + size + 16 * Math.max(1, Math.ceil(size / chunk)));
         expect(plain.equals(await decrypter.decrypt(file))).toBe(true);
         expect((await store.head(key))?.sizeBytes).toBe(size);
         expect(plain.equals(await content(store, key))).toBe(true);
