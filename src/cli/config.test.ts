@@ -25,6 +25,7 @@ repositories:
     region: auto
     pathStyle: true
     credentialsFile: /etc/tidemark/offsite.json
+    encryption: { identityFile: /etc/tidemark/identity.txt }
     maxBytesPerSecond: 50MiB
 postgres: { dataDirectory: /pg, connection: "postgres:///postgres" }
 wal: { compression: gzip, level: 1, concurrency: 4, policy: 1 }
@@ -37,6 +38,7 @@ spoolDirectory: /var/spool/tidemark
 
     expect(config.repositories?.[1]?.maxBytesPerSecond).toBe(50 * 1024 * 1024);
     expect(config.repositories?.[1]?.credentialsFile).toBe("/etc/tidemark/offsite.json");
+    expect(config.repositories?.[1]?.encryption).toEqual({ identityFile: "/etc/tidemark/identity.txt" });
     expect(config.backup?.maxPartSize).toBe(2 * 1024 ** 3);
     expect(config.wal?.policy).toBe(1);
   });

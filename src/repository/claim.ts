@@ -1,6 +1,7 @@
 import type { CodecName } from "../codec/codec.ts";
 import { describeError, EngineError, isEngineError } from "../common/errors.ts";
 import { formatSystemIdentifier, type SystemIdentifier } from "../postgres/system-identifier.ts";
+import { requireNotClaimedBefore } from "./claimed-before.ts";
 import { foreignContent } from "./claim-content.ts";
 import { readIdentity, requireSameSystem, writeIdentity, type RepositoryIdentity } from "./identity.ts";
 import { describeRepository, type Repository } from "./repository.ts";
@@ -82,7 +83,7 @@ async function newIdentity(
       },
     );
   }
-  if (content.systems.length === 0) await requireNotRemembered(repository);
+  if (content.systems.length === 0) await requireNotClaimedBefore(repository, "identity");
   if (content.systems.length > 0) {
     repository.log.info("took over an archive that this system wrote with another tool", {
       repository: repository.name,
@@ -90,18 +91,6 @@ async function newIdentity(
   }
   const { systemIdentifier, walSegmentSizeBytes } = claim;
   return { systemIdentifier, walSegmentSizeBytes, walCodecs: content.walCodecs };
-}
-
-async function requireNotRemembered(repository: Repository): Promise<void> {
-  const { claimNote } = repository;
-  if (claimNote === undefined || !(await claimNote.exists())) return;
-  throw new EngineError(
-    "store-missing",
-    `repository "${describeRepository(repository)}" has no identity, but it was claimed before, as "${claimNote.path}" notes`,
-    {
-      hint: `Is its disk mounted? Mount it, and archiving goes on. If the repository was emptied on purpose, remove "${claimNote.path}".`,
-    },
-  );
 }
 
 /**

@@ -1,10 +1,12 @@
 import { createServer, type IncomingHttpHeaders } from "node:http";
 import type { AddressInfo } from "node:net";
-import { access, chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { access, chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { silentLog } from "../common/log.ts";
+import { readObject } from "../storage/object-body.ts";
+import { generateRepositoryKey } from "./encryption/repository-key.ts";
 import { closeRepositories, nameRepositories, openRepositories } from "./open-repositories.ts";
 import type { RepositorySettings } from "./repository-settings.ts";
 import { parseServerName } from "./server-name.ts";
@@ -111,6 +113,56 @@ describe("opening repositories", () => {
     await expect(open([{ url: "s3://bucket/path", credentialsFile }])).rejects.toMatchObject({
       code: "config",
     });
+  });
+});
+
+describe("an encrypted repository", () => {
+  async function encrypted() {
+    const folder = await temporaryFolder();
+    const identityFile = join(folder, "identity.txt");
+    await writeFile(identityFile, `${generateRepositoryKey().identity.reveal()}\n`, { mode: 0o600 });
+    return { url: join(folder, "repository"), identityFile };
+  }
+
+  test("is made by the first who writes, and read with its settings alone", async () => {
+    const { url, identityFile } = await encrypted();
+    const encryption = { identityFile };
+    const [writer] = await open([{ url, encryption }], { kind: "write", spoolDirectory: undefined });
+
+    await writer!.store.put("pg1/x", [Buffer.from("content")]);
+    const [reader] = await open([{ url, encryption }]);
+    const [without] = await open([{ url }]);
+
+    expect((await readObject(reader!.store, "pg1/x", 100))?.toString()).toBe("content");
+    expect((await readFile(join(url, "pg1/x.age"), "latin1")).includes("content")).toBe(false);
+    await expect(without!.store.get("pg1/x")).rejects.toMatchObject({ code: "encryption-key" });
+  });
+
+  test("is not opened at all with a key that cannot be read", async () => {
+    const { url, identityFile } = await encrypted();
+    await chmod(identityFile, 0o604);
+
+    const opening = open([{ url, encryption: { identityFile } }], {
+      kind: "write",
+      spoolDirectory: undefined,
+    });
+
+    await expect(opening).rejects.toMatchObject({ code: "config" });
+    await expect(access(url)).rejects.toMatchObject({ code: "ENOENT" });
+  });
+
+  test("takes up a key of the operator that was replaced before the repository's were read", async () => {
+    const { url, identityFile } = await encrypted();
+    const encryption = { identityFile };
+    const writer = { kind: "write", spoolDirectory: undefined } as const;
+    const key = await readFile(identityFile);
+    await writeFile(identityFile, `${generateRepositoryKey().identity.reveal()}\n`);
+    const [early] = await open([{ url, encryption }], writer);
+    await writeFile(identityFile, key);
+    const [first] = await open([{ url, encryption }], writer);
+    await first!.store.put("pg1/x", [Buffer.from("content")]);
+
+    expect(await early!.store.head("pg1/x")).toMatchObject({ sizeBytes: 7 });
   });
 });
 

@@ -1,5 +1,9 @@
-import { expect, test } from "vitest";
+import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
 import { temporaryResources } from "../resources/testing/temporary-resources.ts";
+import { writeStoreFiles } from "./store-files.ts";
 import { describeObjectStore, resolveStore } from "./store-resolution.ts";
 
 const keys = {
@@ -12,6 +16,7 @@ async function resolved(
   configuration: Record<string, unknown>,
   data: Readonly<Record<string, string>> = { id: encoded("AK"), key: encoded("SK") },
   env: readonly unknown[] = [],
+  annotations: Readonly<Record<string, string>> = {},
 ) {
   const { open } = await temporaryResources();
   const store = await open();
@@ -21,6 +26,7 @@ async function resolved(
     kind: "ObjectStore",
     namespace: "default",
     name: "store",
+    annotations,
     content: {
       spec: {
         configuration: { destinationPath: "s3://bucket/pg/", s3Credentials: keys, ...configuration },
@@ -105,6 +111,39 @@ test.each([
   ],
 ])("what cannot work is named: %o", async (configuration, problem) => {
   const found = await resolved(configuration);
+
+  expect(found.kind === "missing" ? found.problems : found).toEqual([problem]);
+});
+
+test.each([
+  [{ identity: "AGE-SECRET-KEY-1X" }, "identityFile", "store.identity"],
+  [{ passphrase: "geheim" }, "passphraseFile", "store.passphrase"],
+])("a store is encrypted with what the Secret of its annotation has: %o", async (values, setting, name) => {
+  const data = Object.fromEntries(Object.entries(values).map(([key, value]) => [key, encoded(value)]));
+  const directory = await mkdtemp(join(tmpdir(), "tidemark-stores-"));
+  onTestFinished(async () => rm(directory, { recursive: true, force: true }));
+
+  const found = await resolved({ destinationPath: "/srv/backups", s3Credentials: undefined }, data, [], {
+    "tidemark.dev/encryption-secret": "s3",
+  });
+  const [settings] = await writeStoreFiles(directory, found.kind === "ok" ? [found.value] : []);
+
+  const path = join(directory, name);
+  expect(settings?.encryption).toEqual({ [setting]: path });
+  expect(await readFile(path, "utf8")).toBe(Object.values(values)[0]);
+  expect((await stat(path)).mode & 0o777).toBe(0o600);
+});
+
+test.each([
+  ["other", 'the encryption of store "store": Secret "other" is not in namespace "default"'],
+  [
+    "s3",
+    'the encryption of store "store": Secret "s3" must have one of the keys "identity" and "passphrase"',
+  ],
+])("a store that cannot be encrypted is not opened: Secret %s", async (secret, problem) => {
+  const found = await resolved({ destinationPath: "/srv/backups", s3Credentials: undefined }, undefined, [], {
+    "tidemark.dev/encryption-secret": secret,
+  });
 
   expect(found.kind === "missing" ? found.problems : found).toEqual([problem]);
 });

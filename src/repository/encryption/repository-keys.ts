@@ -1,6 +1,7 @@
 import { untilAborted } from "../../common/abort.ts";
 import { systemClock, type Clock } from "../../common/clock.ts";
 import { EngineError, isEngineError } from "../../common/errors.ts";
+import { requireNotClaimedBefore } from "../claimed-before.ts";
 import { describeRepository, type Repository } from "../repository.ts";
 import { readKeysObject, requireNothingStored, writeKeysObject } from "./keys-object.ts";
 import type { KeyRing } from "./key-ring.ts";
@@ -96,7 +97,7 @@ export async function createKeys(
   { clock = systemClock, signal }: { readonly clock?: Clock; readonly signal: AbortSignal | undefined },
 ): Promise<boolean> {
   await requireNothingStored(repository, signal);
-  await requireNotBegun(repository);
+  await requireNotClaimedBefore(repository, "keys");
   const first = { key: generateRepositoryKey(), createdAt: clock.now() };
   try {
     await writeKeysObject(repository, { recipients: [], keys: [first] }, lock, { ifAbsent: true, signal });
@@ -106,17 +107,4 @@ export async function createKeys(
   }
   if (!repository.store.capabilities.conditionalCreate) await clock.sleep(settleMs, signal);
   return true;
-}
-
-/** As the identity of a repository is not made anew in the empty mount point of its disk (`claim.ts`). */
-async function requireNotBegun(repository: Repository): Promise<void> {
-  const { claimNote } = repository;
-  if (claimNote === undefined || !(await claimNote.exists())) return;
-  throw new EngineError(
-    "store-missing",
-    `repository "${describeRepository(repository)}" has no keys, but it was claimed before, as "${claimNote.path}" notes`,
-    {
-      hint: `Is its disk mounted? Mount it, and archiving goes on. If the repository was emptied on purpose, remove "${claimNote.path}".`,
-    },
-  );
 }

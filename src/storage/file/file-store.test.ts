@@ -1,4 +1,5 @@
 import {
+  chown,
   link,
   mkdir,
   mkdtemp,
@@ -45,6 +46,20 @@ describe("the directory adapter", () => {
     });
     expect((await openFileStore({ root, createRoot: true })).url).toBe(root);
     expect((await stat(root)).mode & 0o777).toBe(0o700);
+  });
+
+  test("gives what root writes to the owner of the directory, lest it is closed to him", async () => {
+    const root = await makeRoot();
+    const isRoot = process.getuid?.() === 0;
+    const owner = isRoot ? 4321 : (await stat(root)).uid;
+    if (isRoot) await chown(root, owner, owner);
+    const store = await openFileStore({ root });
+
+    await store.put("deep/er/x", [Buffer.from("x")]);
+
+    for (const path of ["deep", "deep/er", "deep/er/x"]) {
+      expect((await stat(join(root, path))).uid).toBe(owner);
+    }
   });
 
   test("makes a root durably, up to the parent that was there", async () => {
