@@ -1,7 +1,6 @@
 import { createCipheriv, createDecipheriv } from "node:crypto";
 import { corruptData } from "../../codec/corrupt.ts";
 import { kib } from "../../common/units.ts";
-import { byteLength } from "../../storage/upload-parts.ts";
 import { cipherName, tagBytes } from "./file-key.ts";
 import { prefixBytes } from "./object-header.ts";
 
@@ -35,7 +34,7 @@ export function positionOfChunk(index: number): number {
   return prefixBytes + index * sealedChunkBytes;
 }
 
-/** Encrypts a chunk that is given in pieces; the same bytes give the same result. */
+/** Encrypts a chunk that is given in pieces, and gives it in pieces; the same bytes give the same result. */
 export function sealChunk(
   payloadKey: Uint8Array,
   chunk: { readonly index: number; readonly isLast: boolean },
@@ -44,8 +43,7 @@ export function sealChunk(
   const cipher = createCipheriv(cipherName, payloadKey, nonceOf(chunk), { authTagLength: tagBytes });
   const sealed = pieces.map((piece) => cipher.update(piece));
   cipher.final();
-  sealed.push(cipher.getAuthTag());
-  return byteLength(pieces) === 0 ? sealed.slice(-1) : sealed;
+  return [...sealed, cipher.getAuthTag()];
 }
 
 /** Decrypts a chunk. Throws `object-corrupt` unless it is, byte for byte, the one that was written in this place. */

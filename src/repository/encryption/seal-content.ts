@@ -4,7 +4,7 @@ import { mib } from "../../common/units.ts";
 import type { CallOptions } from "../../storage/object-store.ts";
 import { byteLength } from "../../storage/upload-parts.ts";
 import type { ObjectPrefix } from "./object-header.ts";
-import { chunkBytes, chunkCount, sealChunk } from "./payload.ts";
+import { chunkBytes, chunkCount, positionOfChunk, sealChunk, storedBytesOf } from "./payload.ts";
 
 /** What is encrypted before others get their turn: about a millisecond. */
 const turnBytes = mib;
@@ -55,21 +55,25 @@ export function* cutIntoChunks(startByte: number, pieces: readonly Uint8Array[])
   if (span.length > 0) yield end();
 }
 
-/** A whole object from its content: what is to be stored, in pieces. */
+/** A whole object from its content: what is to be stored, in one piece, which can be sent again as it is. */
 export async function sealContent(
   prefix: ObjectPrefix,
   pieces: readonly Uint8Array[],
   { signal }: CallOptions,
-): Promise<Uint8Array[]> {
+): Promise<Buffer> {
   const turns = new Turns();
-  const last = chunkCount(byteLength(pieces)) - 1;
-  const sealed: Uint8Array[] = [prefix.bytes];
+  const plainBytes = byteLength(pieces);
+  const last = chunkCount(plainBytes) - 1;
+  const sealed = Buffer.allocUnsafeSlow(storedBytesOf(plainBytes));
+  sealed.set(prefix.bytes);
   const seal = (index: number, content: readonly Uint8Array[]): void => {
+    let position = positionOfChunk(index);
     for (const piece of sealChunk(prefix.payloadKey, { index, isLast: index === last }, content)) {
-      sealed.push(piece);
+      sealed.set(piece, position);
+      position += piece.length;
     }
   };
-  if (byteLength(pieces) === 0) seal(0, []);
+  if (plainBytes === 0) seal(0, []);
   for (const { chunk, lengthBytes, pieces: content } of cutIntoChunks(0, pieces)) {
     throwIfAborted(signal);
     seal(chunk, content);

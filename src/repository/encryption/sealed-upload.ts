@@ -145,7 +145,7 @@ export class SealedUpload implements ObjectUpload {
       const part = this.#assembly.take({ rest });
       if (part === undefined) return;
       try {
-        await this.#options.inner.writePart(part.index, part.pieces, options);
+        await this.#options.inner.writePart(part.index, [part.bytes], options);
       } catch (error) {
         part.failed();
         throw error;

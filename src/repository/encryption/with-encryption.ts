@@ -93,7 +93,7 @@ export function withEncryption(store: ObjectStore, { keys, root }: EncryptionOpt
       throwIfAborted(options.signal);
       const { newest } = await keys.forWriting(options.signal);
       const sealed = await sealContent(createObjectPrefix(newest, boundKey(key)), pieces, options);
-      return plainInfo(await store.put(sealedKey(key), sealed, options));
+      return plainInfo(await store.put(sealedKey(key), [sealed], options));
     },
     startUpload: async (key, options = {}) => {
       checkObjectKey(key);
