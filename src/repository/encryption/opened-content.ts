@@ -1,5 +1,6 @@
 import { throwIfAborted } from "../../common/abort.ts";
 import { EngineError, isEngineError } from "../../common/errors.ts";
+import { releaseChunk } from "../../common/release-chunk.ts";
 import { ByteSource } from "../../codec/byte-source.ts";
 import { corruptData } from "../../codec/corrupt.ts";
 import { createBody, discardBody } from "../../storage/object-body.ts";
@@ -131,6 +132,7 @@ function contentBody(source: ByteSource, options: ContentBody): AsyncIterable<Ui
       throwIfAborted(signal);
       const [only, ...more] = pieces;
       const bytes = more.length === 0 ? only : Buffer.concat(pieces);
+      if (more.length > 0) for (const piece of pieces) releaseChunk(piece);
       return bytes === undefined || bytes.length === 0 ? undefined : bytes;
     },
     close: async () => source.close(),

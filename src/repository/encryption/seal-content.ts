@@ -1,5 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { throwIfAborted } from "../../common/abort.ts";
+import { releaseChunk } from "../../common/release-chunk.ts";
 import { mib } from "../../common/units.ts";
 import type { CallOptions } from "../../storage/object-store.ts";
 import { byteLength } from "../../storage/upload-parts.ts";
@@ -71,6 +72,7 @@ export async function sealContent(
     for (const piece of sealChunk(prefix.payloadKey, { index, isLast: index === last }, content)) {
       sealed.set(piece, position);
       position += piece.length;
+      releaseChunk(piece);
     }
   };
   if (plainBytes === 0) seal(0, []);

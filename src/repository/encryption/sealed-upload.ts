@@ -1,5 +1,6 @@
 import { throwIfAborted } from "../../common/abort.ts";
 import { assert } from "../../common/errors.ts";
+import { releaseChunk } from "../../common/release-chunk.ts";
 import type { CallOptions, ObjectInfo, ObjectUpload, StoreCapabilities } from "../../storage/object-store.ts";
 import { byteLength, PartLedger } from "../../storage/upload-parts.ts";
 import type { ObjectPrefix } from "./object-header.ts";
@@ -137,6 +138,7 @@ export class SealedUpload implements ObjectUpload {
     for (const piece of sealChunk(this.#options.prefix.payloadKey, { index, isLast }, content)) {
       this.#assembly.place(position, piece);
       position += piece.length;
+      releaseChunk(piece);
     }
   }
 
