@@ -19,7 +19,7 @@ test("an encrypted repository is restored from its oldest backup after ten rotat
   const passphraseFile = await secretFile(system.path("passphrase.txt"), `${passphrase}\n`, user);
   const byPassphrase = ["--passphrase-file", passphraseFile];
 
-  const first = await system.agent({ args: [...byIdentity, "--log-level", "debug"] });
+  await using first = await system.agent({ args: [...byIdentity, "--log-level", "debug"] });
   await makeTables(server.sql);
   await addRow(server.sql, 1);
   const oldest = await system.json<{ readonly id: string }>([
