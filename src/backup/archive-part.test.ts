@@ -5,21 +5,23 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { CodecName } from "../codec/codec.ts";
 import { codecNamed } from "../codec/codecs.ts";
-import { createEncoder } from "../codec/encode.ts";
 import { through } from "../codec/testing/streams.ts";
-import { GzipChunkEncoder } from "../codec/gzip-chunk-encoder.ts";
-import { ZstdFrameEncoder } from "../codec/zstd-frame-encoder.ts";
 import { systemClock } from "../common/clock.ts";
 import { silentLog } from "../common/log.ts";
+import { parseBackupId } from "../repository/backup-id.ts";
+import { parseServerName } from "../repository/server-name.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import { openFileStore } from "../storage/file/file-store.ts";
-import { ArchivePart } from "./archive-part.ts";
 import { copyFile } from "./copy-file.ts";
 import { LaneBuffers } from "./lane-buffers.ts";
-import { chunkedEncoder, type PartEncoder, plainEncoder, streamEncoder } from "./part-encoder.ts";
 import { PartUpload } from "./part-upload.ts";
+import { PartWriter } from "./part-writer.ts";
+import { PieceMemory } from "./piece.ts";
 import { Progress } from "./progress.ts";
+import { TargetUpload } from "./target-upload.ts";
+import { testBackup } from "./testing/test-backup.ts";
 import { planUpload } from "./upload-plan.ts";
 
 let root: string;
@@ -38,21 +40,27 @@ beforeEach(async () => {
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-function openPart(codec: string, partBytes = 100_000): ArchivePart {
-  const upload = new PartUpload({ targets: [{ store, key: "part" }], partBytes, maxInFlight: 2, signal });
-  return new ArchivePart({ encoder: openEncoder(codec, upload), upload, buffers: new LaneBuffers(8192) });
-}
+const id = parseBackupId("20261122T030000");
 
-function openEncoder(codec: string, upload: PartUpload): PartEncoder {
-  if (codec === "none") return plainEncoder(upload);
-  if (codec === "gzip") return chunkedEncoder(new GzipChunkEncoder().startMember(), upload, signal);
-  if (codec === "zstd") {
-    const frames = new ZstdFrameEncoder();
-    const nothing = new Uint8Array(0);
-    const encode = async (chunk: Uint8Array) => frames.encode(chunk);
-    return chunkedEncoder({ head: nothing, encode, tail: nothing }, upload, signal);
-  }
-  return streamEncoder(createEncoder(codecNamed(codec)), upload, signal);
+function openPart(codec: CodecName, uploadPartBytes = 100_000) {
+  const repository = { name: "main", server: parseServerName("srv"), store, log: silentLog };
+  const { destinations, pace } = testBackup([repository], { form: { codec } });
+  const options = { lanes: 2, maxPartBytes: 1, uploadPartBytes, signal };
+  const writer = new PartWriter({ destinations, pace, id, ...options });
+  const open = writer.open("data", 0, new LaneBuffers(8192));
+  return {
+    part: open.part,
+    /** The object's path, and what the manifest will say of it. */
+    finish: async () => {
+      await open.part.end();
+      writer.publish(open);
+      for (const destination of destinations.all) await writer.settled(destination);
+      const [finished] = writer.finished({ codec });
+      writer[Symbol.dispose]();
+      if (finished === undefined) throw new Error("there is no part");
+      return { ...finished, path: join(root, "store/srv/base", id, finished.name) };
+    },
+  };
 }
 
 const file = (name: string) => ({
@@ -60,17 +68,16 @@ const file = (name: string) => ({
   reportPrefix: "",
 });
 
-describe.each(["none", "gzip", "zstd", "lz4", "snappy"])("a part written with %s", (codec) => {
+describe.each(["none", "gzip", "zstd", "lz4", "snappy"] as const)("a part written with %s", (codec) => {
   it("is one tar that GNU tar unpacks to the same files, of every size around the buffers'", async () => {
     const sizes = [0, 1, 511, 512, 513, 8192, 65_536, 65_537, 1_048_064, 1_048_576, 1_048_577, 3_500_000];
     for (const size of sizes) writeFileSync(join(root, `f${size}`), randomBytes(size));
-    const part = openPart(codec);
+    const { part, finish } = openPart(codec);
 
     for (const size of sizes) await copyFile(file(`f${size}`), part, context);
-    await part.end();
-    const { tarBytes, storedBytes } = await part.publish();
+    const { tarBytes, storedBytes, path } = await finish();
 
-    const stored = readFileSync(join(root, "store/part"));
+    const stored = readFileSync(path);
     const tar = await through(codecNamed(codec).createDecoder(), [stored]);
     expect([stored.length, tar.length, tarBytes % 10_240]).toEqual([storedBytes, tarBytes, 0]);
     writeFileSync(join(root, "out.tar"), tar);
@@ -87,7 +94,7 @@ describe("a file that changes while it is copied", () => {
   it("is stored with the size its header announced: cut when it has grown, zeros where it has shrunk", async () => {
     writeFileSync(join(root, "grows"), randomBytes(5_000_000));
     writeFileSync(join(root, "shrinks"), Buffer.alloc(5_000_000, 7));
-    const part = openPart("none");
+    const { part, finish } = openPart("none");
     // The header is written and the file's first slot read before the change.
     const growing = copyFile(file("grows"), part, context);
     appendFileSync(join(root, "grows"), "more");
@@ -96,10 +103,9 @@ describe("a file that changes while it is copied", () => {
     truncateSync(join(root, "shrinks"), 0);
     await shrinking;
     await copyFile(file("gone"), part, context);
-    await part.end();
-    await part.publish();
+    const { path } = await finish();
 
-    execFileSync("tar", ["-xf", join(root, "store/part"), "-C", join(root, "store")]);
+    execFileSync("tar", ["-xf", path, "-C", join(root, "store")]);
     expect(
       readFileSync(join(root, "store/grows")).equals(
         readFileSync(join(root, "grows")).subarray(0, 5_000_000),
@@ -111,6 +117,30 @@ describe("a file that changes while it is copied", () => {
   });
 });
 
+function openUpload(keys: readonly string[], partBytes: number): PartUpload {
+  const server = parseServerName("srv");
+  const { destinations, pace } = testBackup(keys.map((name) => ({ name, server, store, log: silentLog })));
+  const targets = destinations.all.map(
+    (destination) =>
+      new TargetUpload({
+        destination,
+        key: destination.repository.name,
+        partBytes,
+        maxInFlight: 2,
+        fail: (_failed, error) => expect.fail(String(error)),
+        changed: () => pace.changed(),
+      }),
+  );
+  const late = () => destinations.all.filter((_, index) => targets[index]?.isReady === false);
+  const isAnyReady = () => targets.some(({ isReady }) => isReady);
+  return new PartUpload({
+    targets,
+    partBytes,
+    memory: new PieceMemory(),
+    pass: async (_upload, bytes) => pace.pass(targets, { bytes, late, isAnyReady }),
+  });
+}
+
 describe("an upload", () => {
   it("stores exactly the chunks in every target, however they are cut, and abort leaves nothing", async () => {
     await fc.assert(
@@ -118,27 +148,19 @@ describe("an upload", () => {
         fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 20 }),
         fc.integer({ min: 1, max: 50 }),
         async (chunks, partBytes) => {
-          const targets = [
-            { store, key: "one" },
-            { store, key: "two" },
-          ];
-          const upload = new PartUpload({ targets, partBytes, maxInFlight: 2, signal });
-          const dropped = new PartUpload({
-            targets: [{ store, key: "three" }],
-            partBytes,
-            maxInFlight: 2,
-            signal,
-          });
+          const upload = openUpload(["one", "two"], partBytes);
+          const dropped = openUpload(["three"], partBytes);
           for (const chunk of chunks) {
             await upload.write(chunk);
             await dropped.write(chunk);
           }
-          const { storedBytes } = await upload.finish();
+          const { storedBytes } = upload.stored();
+          await Promise.all(upload.publish().map(async ({ settled }) => settled));
           await dropped.abort();
 
           const all = Buffer.concat(chunks);
           expect(storedBytes).toBe(all.length);
-          for (const { key } of targets)
+          for (const key of ["one", "two"])
             expect(readFileSync(join(root, "store", key)).equals(all)).toBe(true);
           expect(await store.head("three")).toBeUndefined();
           for await (const _ of store.abandonedUploads("")) expect.fail("an upload was left behind");

@@ -2,27 +2,31 @@ import { encodeTarHeader, tarEnd, tarPadding } from "../codec/tar/header.ts";
 import type { TarEntry } from "../codec/tar/entry.ts";
 import type { LaneBuffers, LaneSlot } from "./lane-buffers.ts";
 import type { PartEncoder } from "./part-encoder.ts";
-import type { PartUpload, StoredPart } from "./part-upload.ts";
+import type { PartUpload } from "./part-upload.ts";
 
-export interface ArchivePartOptions {
+/** The part in one of its forms. */
+export interface PartStream {
   readonly encoder: PartEncoder;
   /** Where the encoder passes on to. */
   readonly upload: PartUpload;
+}
+
+export interface ArchivePartOptions {
+  /** One for each form in which it is stored. */
+  readonly streams: readonly PartStream[];
   /** Free of content; the part uses them until `end` or `abort` has settled. */
   readonly buffers: LaneBuffers;
 }
 
-/** One object of a backup: a complete tar archive, compressed, written to the stores as it grows. */
+/** One part of a backup: a complete tar archive, compressed once for each form, written to the stores as it grows. */
 export class ArchivePart {
   readonly #buffers: LaneBuffers;
-  readonly #encoder: PartEncoder;
-  readonly #upload: PartUpload;
+  readonly #streams: readonly PartStream[];
   #tarBytes = 0;
   #hasEnded = false;
 
-  constructor({ encoder, upload, buffers }: ArchivePartOptions) {
-    this.#encoder = encoder;
-    this.#upload = upload;
+  constructor({ streams, buffers }: ArchivePartOptions) {
+    this.#streams = streams;
     this.#buffers = buffers;
   }
 
@@ -69,7 +73,16 @@ export class ArchivePart {
   }
 
   async #flush(): Promise<void> {
-    await this.#buffers.turn(async (bytes) => this.#encoder.write(bytes));
+    await this.#buffers.turn(async (bytes) => this.#encode(bytes));
+  }
+
+  async #encode(bytes: Buffer): Promise<void> {
+    const writes = this.#streams
+      .filter(({ upload }) => upload.isWanted)
+      .map(async ({ encoder }) => encoder.write(bytes));
+    // All to their ends, so that nothing reads the bytes any more when this settles.
+    await Promise.allSettled(writes);
+    await Promise.all(writes);
   }
 
   /** Ends the archive. Afterwards the buffers are free for another part. */
@@ -77,22 +90,19 @@ export class ArchivePart {
     await this.addBytes(tarEnd(this.#tarBytes));
     await this.#flush();
     await this.#buffers.settled();
-    await this.#encoder.end();
+    await Promise.all(
+      this.#streams.map(async ({ encoder, upload }) => (upload.isWanted ? encoder.end() : encoder.abort())),
+    );
     this.#hasEnded = true;
-  }
-
-  /** Makes the object visible, durably, after `end`. */
-  async publish(): Promise<StoredPart & { readonly tarBytes: number }> {
-    return { ...(await this.#upload.finish()), tarBytes: this.#tarBytes };
   }
 
   /** Gives everything up; best effort. Never throws. */
   async abort(): Promise<void> {
     if (!this.#hasEnded) {
-      await this.#encoder.abort();
+      await Promise.all(this.#streams.map(async ({ encoder }) => encoder.abort()));
       await Promise.allSettled([this.#buffers.settled()]);
       this.#buffers.reset();
     }
-    await this.#upload.abort();
+    await Promise.all(this.#streams.map(async ({ upload }) => upload.abort()));
   }
 }

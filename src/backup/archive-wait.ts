@@ -21,13 +21,12 @@ export interface NeededWal {
   readonly segmentSizeBytes: number;
 }
 
-/** Resolves once every repository holds all of it; throws `wal-timeout`. */
+/** Resolves once the repository holds all of it; throws `wal-timeout`. */
 export interface ArchiveWaiter {
-  waitFor(needed: NeededWal, signal: AbortSignal): Promise<void>;
+  waitFor(repository: Repository, needed: NeededWal, signal: AbortSignal): Promise<void>;
 }
 
 export interface ArchivePollOptions {
-  readonly repositories: readonly Repository[];
   /** Gives up when no segment has arrived for so long. */
   readonly timeoutMs: number;
   /** What the server says about its archiver, for the error; undefined when it says nothing useful. */
@@ -43,13 +42,7 @@ const warnEveryMs = 60_000;
 /** Waits by looking: what is in a repository is what counts, whoever put it there. */
 export function createArchivePoll(options: ArchivePollOptions): ArchiveWaiter {
   return {
-    waitFor: async (needed, signal) => {
-      await Promise.all(
-        options.repositories.map(async (repository) =>
-          waitForRepository(options, repository, needed, signal),
-        ),
-      );
-    },
+    waitFor: async (repository, needed, signal) => waitForRepository(options, repository, needed, signal),
   };
 }
 

@@ -3,15 +3,15 @@ import type { StartedBackup, StoppedBackup } from "../postgres/backup-functions.
 import type { ServerFacts } from "../postgres/backup-functions-facts.ts";
 import { segmentContaining } from "../postgres/wal-file-name.ts";
 import type { CopyStats, FinishedBackupInfo } from "../repository/backup-info.ts";
-import type { BackupManifest } from "../repository/backup-manifest.ts";
+import type { BackupManifest, BackupPart } from "../repository/backup-manifest.ts";
 import type { BackupSource } from "./backup-source.ts";
 import type { PageCheck } from "./page-check.ts";
-import type { FinishedPart } from "./part-writer.ts";
 
 /** What is written about a backup that has been copied: pure, from what was seen. */
 
 export function buildManifest(facts: {
-  readonly parts: readonly FinishedPart[];
+  /** In the form that the repository has. */
+  readonly parts: readonly BackupPart[];
   readonly fileCount: number;
   readonly dataBytes: number;
   /** Undefined when the cluster has no checksums. */
@@ -22,13 +22,7 @@ export function buildManifest(facts: {
   return {
     format: 1,
     tidemarkVersion,
-    parts: facts.parts.map(({ name, archive, storedBytes, tarBytes, sha256 }) => ({
-      name,
-      archive,
-      storedBytes,
-      tarBytes,
-      sha256,
-    })),
+    parts: [...facts.parts],
     fileCount: facts.fileCount,
     dataBytes: facts.dataBytes,
     pagesVerified: facts.pages !== undefined,

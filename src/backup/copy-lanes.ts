@@ -5,6 +5,7 @@ import { encodeTarHeader } from "../codec/tar/header.ts";
 import { copyFile, type CopyContext } from "./copy-file.ts";
 import { LaneBuffers } from "./lane-buffers.ts";
 import type { OpenPart, PartWriter } from "./part-writer.ts";
+import type { Publication } from "./publication.ts";
 import { directoryMember, linkMember } from "./tar-member.ts";
 import type { WorkItem } from "./work-queue.ts";
 
@@ -33,7 +34,7 @@ interface Assignment {
 /**
  * Copies all files into archive parts, several parts at a time. A lane takes what comes next until its part is full, or
  * until the next item belongs to another archive; so no lane idles while there is work. When this settles, nothing is
- * running any more.
+ * being read or compressed any more; what was published may still be on its way.
  */
 export async function copyInLanes(options: CopyLanesOptions): Promise<void> {
   const iterator = options.items[Symbol.iterator]();
@@ -57,19 +58,21 @@ async function runLane(options: CopyLanesOptions, next: () => Assignment | undef
   const { parts, signal } = options;
   let buffers: LaneBuffers | undefined;
   let open: OpenPart | undefined;
-  let publishing = Promise.resolve();
+  let last: Publication | undefined;
   let count = 0;
+  // Stores may take long to make an object durable: the lane goes on with its next part meanwhile.
+  const publish = async (full: OpenPart): Promise<Publication> => {
+    await full.part.end();
+    // One at a time: another part's upload takes memory.
+    if (last !== undefined) await parts.passAfter(last, full);
+    return parts.publish(full);
+  };
   try {
     for (let work = next(); work !== undefined; work = next()) {
       throwIfAborted(signal);
       const { item } = work;
       if (open !== undefined && mustClose(open, work, options.maxPartBytes)) {
-        await open.part.end();
-        // One at a time: another part's upload takes memory.
-        await publishing;
-        publishing = publish(open, options);
-        // Looked at when the next part has ended.
-        publishing.catch(() => undefined);
+        last = await publish(open);
         open = undefined;
       }
       buffers ??= new LaneBuffers(options.blockSizeBytes);
@@ -83,23 +86,10 @@ async function runLane(options: CopyLanesOptions, next: () => Assignment | undef
       if (++count % itemsPerTurn === 0) await setImmediate();
       if (count === 2 * itemsPerTurn) faultPoint("backup:mid-part");
     }
-    await open?.part.end();
-    await publishing;
-    if (open !== undefined) await parts.publish(open);
+    if (open !== undefined) await publish(open);
   } catch (error) {
     options.fail(error);
-    await Promise.allSettled([publishing, open?.part.abort()]);
-    throw error;
-  }
-}
-
-/** Makes a part visible while its lane goes on with the next one: a store may take long to make an object durable. */
-async function publish(full: OpenPart, { parts, fail }: CopyLanesOptions): Promise<void> {
-  try {
-    await parts.publish(full);
-  } catch (error) {
-    fail(error);
-    await full.part.abort();
+    if (open !== undefined) await parts.abort(open);
     throw error;
   }
 }

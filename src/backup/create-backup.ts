@@ -4,22 +4,22 @@ import type { Log } from "../common/log.ts";
 import { readServerFacts } from "../postgres/backup-functions-facts.ts";
 import type { SqlConnection } from "../postgres/connection.ts";
 import type { BackupId } from "../repository/backup-id.ts";
-import type { FinishedBackupInfo } from "../repository/backup-info.ts";
-import type { BackupManifest } from "../repository/backup-manifest.ts";
 import { claimRepository } from "../repository/claim.ts";
 import type { Repository } from "../repository/repository.ts";
 import { createArchivePoll, type ArchiveWaiter } from "./archive-wait.ts";
 import { describeArchiver, requireArchiving } from "./archiver-state.ts";
 import { lockServerForBackup, unlockServer } from "./backup-lock.ts";
-import { resolveOptions, type BackupOptions } from "./backup-options.ts";
+import { requiredOf, resolveOptions, type BackupOptions } from "./backup-options.ts";
+import type { BackupResult } from "./backup-result.ts";
 import { BackupRun } from "./backup-run.ts";
 import { requireFilesHere } from "./backup-source.ts";
+import { Destinations } from "./destinations.ts";
 import { Progress, type BackupProgress } from "./progress.ts";
 import { markOf } from "./running-mark.ts";
 import { takeBackupId } from "./take-id.ts";
 
 export interface CreateBackupRequest {
-  /** Each gets the whole backup; one of them failing fails it. At least one, all of the same server. */
+  /** Each gets the whole backup, or is left out when it fails (`options.policy`). At least one, all of the same server. */
   readonly repositories: readonly Repository[];
   /** A session of the server whose files are here, used for nothing else meanwhile; the caller closes it. */
   readonly connection: SqlConnection;
@@ -37,27 +37,18 @@ export interface CreateBackupRequest {
   readonly signal?: AbortSignal;
 }
 
-export interface BackupResult {
-  readonly id: BackupId;
-  readonly info: FinishedBackupInfo;
-  /** With `damagedPages`: the backup is complete, but someone must look (error code `backup-damaged-pages`). */
-  readonly manifest: BackupManifest;
-  /** In each repository. */
-  readonly storedBytes: number;
-  readonly durationMs: number;
-}
-
 /**
- * Takes a base backup of a running server into every repository. It becomes visible, by `backup.info`, when all it needs
- * is there: parts, manifest, and the WAL up to its end.
+ * Takes a base backup of a running server into every repository, from one reading. In each it becomes visible, by
+ * `backup.info`, when all it needs is there: parts, manifest, and the WAL up to its end. A repository that fails, or is much
+ * slower than the others, is left out; the result says which and why.
  *
  * Order, and what a crash after each step leaves: the running mark (a folder that is known to be ours), parts and
  * manifest (the same), WAL (nothing to clean), `backup.info` (a good backup), removal of the mark. Leftovers of killed
  * backups are removed when the next one starts. On failure or abort they are removed at once, as far as possible.
  *
- * @throws EngineError `locked` (a backup of this server is running), `system-mismatch`, `postgres-settings`, `config`
- * (the files are not here), `file-io` (with the path), `wal-timeout`, `backup-failed`, `aborted`, and what the stores and
- * PostgreSQL throw.
+ * @throws EngineError `usage`, `locked` (a backup of this server is running), `postgres-settings`, `config` (the files are
+ * not here), `file-io` (with the path), `backup-failed`, `aborted`, what PostgreSQL throws, and, when too few repositories are
+ * left, why: `system-mismatch`, `wal-timeout`, or what the stores throw.
  */
 export async function createBackup(request: CreateBackupRequest): Promise<BackupResult> {
   const { repositories, connection, clock } = request;
@@ -67,6 +58,18 @@ export async function createBackup(request: CreateBackupRequest): Promise<Backup
   const signal = request.signal ? AbortSignal.any([request.signal, stop.signal]) : stop.signal;
   // The server gives the backup up when its session ends. `lost` never rejects.
   void connection.lost.then((error) => stop.abort(error));
+  const destinations = new Destinations({
+    targets: repositories.map((repository) => ({
+      repository,
+      form: options.forms.get(repository.name) ?? options.form,
+    })),
+    required: requiredOf(options.policy, repositories.length),
+    answerGraceMs: options.answerGraceMs,
+    clock,
+    log: request.log,
+    stop,
+    signal,
+  });
 
   const progress = new Progress(clock, request.progress);
   progress.enter("starting");
@@ -74,16 +77,21 @@ export async function createBackup(request: CreateBackupRequest): Promise<Backup
   try {
     const facts = await readServerFacts(connection);
     requireArchiving(facts);
-    for (const repository of repositories) await claimRepository(repository, facts, signal);
     await requireFilesHere(connection, facts, { clock, signal });
+    await destinations.each(
+      async ({ repository, signal }) => void (await claimRepository(repository, facts, signal)),
+      { isAwaited: true },
+    );
     await warnOfArchiver(request);
     const mark = markOf(facts);
-    const id = await takeBackupId(repositories, mark, { clock, signal });
+    const id = await takeBackupId(destinations, mark, { clock, signal });
+    destinations.begin(id);
     request.onId?.(id);
     const run = new BackupRun({
       ...request,
+      destinations,
       options,
-      archive: request.archive ?? createArchivePoll({ ...archivePollOptions(request, options.walTimeoutMs) }),
+      archive: request.archive ?? createArchivePoll(archivePollOptions(request, options.walTimeoutMs)),
       log: request.log.child({ backup: id }),
       progress,
       facts,
@@ -99,9 +107,8 @@ export async function createBackup(request: CreateBackupRequest): Promise<Backup
 }
 
 function archivePollOptions(request: CreateBackupRequest, timeoutMs: number) {
-  const { repositories, clock, log, connection, primaryConnection } = request;
+  const { clock, log, connection, primaryConnection } = request;
   return {
-    repositories,
     timeoutMs,
     clock,
     log,

@@ -13,6 +13,7 @@ import { serverTime } from "./backup-records.ts";
 import { findIncompleteBackups, lifeSign } from "./incomplete.ts";
 import { runningMarkKey } from "./running-mark.ts";
 import { takeBackupId } from "./take-id.ts";
+import { testBackup } from "./testing/test-backup.ts";
 
 const mark = { systemIdentifier: "1", host: "a", dataDirectory: "/d", beginWal: undefined };
 const at = (minutes: number) => new Date(minutes * 60_000);
@@ -77,8 +78,14 @@ describe("a backup ID", () => {
       };
       const signal = new AbortController().signal;
 
-      const first = await takeBackupId([repository], mark, { clock, signal });
-      const second = await takeBackupId([repository], mark, { clock, signal });
+      const first = await takeBackupId(testBackup([repository], { clock, signal }).destinations, mark, {
+        clock,
+        signal,
+      });
+      const second = await takeBackupId(testBackup([repository], { clock, signal }).destinations, mark, {
+        clock,
+        signal,
+      });
 
       expect([first, second]).toEqual(["20260101T000000", "20260101T000001"]);
     } finally {
@@ -98,7 +105,7 @@ describe("options", () => {
   it("have sensible defaults", () => {
     expect(resolveOptions({ name: "nightly 1" })).toMatchObject({
       name: "nightly 1",
-      codec: "zstd",
+      form: { codec: "zstd" },
       maxPartBytes: 2 ** 30,
     });
     expect(() => resolveOptions({ lanes: 0 })).toThrow("lanes is 0");

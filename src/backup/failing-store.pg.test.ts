@@ -1,27 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { finishedBackups, readCatalogue } from "../repository/catalogue.ts";
-import { readBackupManifest } from "../repository/backup-manifest.ts";
+import { readCatalogue } from "../repository/catalogue.ts";
 import { basePrefix } from "../repository/keys.ts";
-import type { Repository } from "../repository/repository.ts";
-import { testFolder } from "../postgres/testing/test-server.ts";
-import { openFileStore } from "../storage/file/file-store.ts";
 import { faultyStore } from "../storage/testing/faulty-store.ts";
-import { requireParts } from "./commit.ts";
 import type { BackupProgress } from "./progress.ts";
-import { backupLab, type BackupLab } from "./testing/backup-lab.ts";
+import { backupLab, type LabRepository } from "./testing/backup-lab.ts";
+import { requireSound } from "./testing/require-sound.ts";
 
-/** Every visible backup has all its parts; throws otherwise. Returns how many there are. */
-async function requireSound(repository: Repository): Promise<number> {
-  const finished = finishedBackups(await readCatalogue(repository));
-  for (const { id } of finished) {
-    const manifest = await readBackupManifest(repository, id);
-    if (manifest === undefined) throw new Error(`backup ${id} has no manifest`);
-    await requireParts(repository, id, manifest, new AbortController().signal);
-  }
-  return finished.length;
-}
-
-async function wipe(lab: BackupLab): Promise<void> {
+async function wipe(lab: LabRepository): Promise<void> {
   const keys: string[] = [];
   for await (const entry of lab.store.list(basePrefix(lab.repository.server))) {
     if (entry.kind === "object") keys.push(entry.key);
@@ -59,26 +44,6 @@ describe.each(["unavailable", "lost-answer"] as const)("a store whose calls fail
     await lab.backUp(options);
     expect(failed).toBeGreaterThan(10);
     expect((await readCatalogue(lab.repository)).map((entry) => entry.kind)).toEqual(["done"]);
-  });
-});
-
-describe("two repositories", () => {
-  it("get the same backup from one reading", async () => {
-    await using lab = await backupLab();
-    await using folder = await testFolder();
-    const store = await openFileStore({ root: await folder.make("second") });
-    const second: Repository = { ...lab.repository, name: "second", store };
-    // WAL goes to the first one only, so the wait is left out.
-    const archive = { waitFor: async () => undefined };
-
-    const { id } = await lab.backUp({}, { repositories: [lab.repository, second], archive });
-
-    const [one, two] = await Promise.all(
-      [lab.repository, second].map(async (repository) => readBackupManifest(repository, id)),
-    );
-    expect(one).toEqual(two);
-    expect(await requireSound(lab.repository)).toBe(1);
-    expect(await requireSound(second)).toBe(1);
   });
 });
 

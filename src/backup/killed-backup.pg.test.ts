@@ -5,14 +5,30 @@ import { describe, expect, it } from "vitest";
 import { testFolder } from "../postgres/testing/test-server.ts";
 import { readCatalogue } from "../repository/catalogue.ts";
 import { backupPrefix, basePrefix } from "../repository/keys.ts";
+import { requireSound } from "./testing/require-sound.ts";
 import { deleteIncompleteBackups, findIncompleteBackups } from "./incomplete.ts";
-import { backupLab, serveRestored, unpackByHand, type BackupLab } from "./testing/backup-lab.ts";
+import type { BackupChildOrder } from "./testing/backup-child.ts";
+import {
+  backupLab,
+  serveRestored,
+  unpackByHand,
+  type BackupLab,
+  type LabRepository,
+} from "./testing/backup-lab.ts";
 
 const child = fileURLToPath(new URL("testing/backup-child.ts", import.meta.url));
 
 /** Runs a backup that kills itself at `point`; resolves with the signal that ended it. */
-async function killedAt(lab: BackupLab, point: string): Promise<string | null> {
-  const argument = JSON.stringify({ root: lab.storeRoot, connection: lab.server.server.connection });
+async function killedAt(
+  lab: BackupLab,
+  point: string,
+  into: readonly LabRepository[] = [lab],
+): Promise<string | null> {
+  const order: BackupChildOrder = {
+    repositories: into.map(({ storeRoot }) => ({ root: storeRoot })),
+    connection: lab.server.server.connection,
+  };
+  const argument = JSON.stringify(order);
   const process_ = spawn(process.execPath, [child, argument], {
     env: { ...process.env, TIDEMARK_FAULT_POINT: point },
     stdio: ["ignore", "inherit", "inherit"],
@@ -21,7 +37,7 @@ async function killedAt(lab: BackupLab, point: string): Promise<string | null> {
   return signal;
 }
 
-async function leftIn(lab: BackupLab, prefix: string): Promise<string[]> {
+async function leftIn(lab: LabRepository, prefix: string): Promise<string[]> {
   const keys: string[] = [];
   for await (const entry of lab.store.list(prefix)) if (entry.kind === "object") keys.push(entry.key);
   for await (const upload of lab.store.abandonedUploads(prefix)) keys.push(`upload of ${upload.key}`);
@@ -75,6 +91,33 @@ describe("a backup that is killed", () => {
     expect((await readCatalogue(lab.repository)).map(({ kind }) => kind)).toEqual(["done"]);
     await lab.backUp();
     expect((await readCatalogue(lab.repository)).map(({ kind }) => kind)).toEqual(["done", "done"]);
+  });
+
+  it("of two repositories, is in each good or not listed as good, and the next backup removes what it left in both", async () => {
+    await using lab = await backupLab({ repositories: 2 });
+    const both = [lab, lab.second];
+
+    for (const step of ["mid-part", "manifest-written", "before-info", "info-written"]) {
+      expect([step, await killedAt(lab, `backup:${step}`, both)]).toEqual([step, "SIGKILL"]);
+      const kinds: (string | undefined)[] = [];
+      for (const each of both) {
+        await requireSound(each.repository);
+        kinds.push((await readCatalogue(each.repository))[0]?.kind);
+      }
+      expect([step, kinds.includes("done")]).toEqual([step, step === "info-written"]);
+
+      const { id, missing } = await lab.backUp();
+      expect(missing).toEqual([]);
+      for (const each of both) {
+        const prefix = backupPrefix(each.repository.server, id);
+        const done = (await readCatalogue(each.repository)).filter(({ kind }) => kind === "done");
+        expect(done.at(-1)?.id).toBe(id);
+        const keys = await leftIn(each, basePrefix(each.repository.server));
+        // What was visible already stays.
+        expect(done.length === 1 ? keys.filter((key) => !key.startsWith(prefix)) : []).toEqual([]);
+        await each.store.delete(keys);
+      }
+    }
   });
 
   it("is spared by the explicit clean-up while it may be running, and removed when silent or by force", async () => {

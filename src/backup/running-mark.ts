@@ -82,13 +82,13 @@ export async function readRunningMark(
   }
 }
 
-/** Renews the mark in every repository until disposed. A failed renewal is only logged: the next one may succeed. */
+/** Renews the mark in the repositories that take part until disposed. A failed renewal is only logged: the next one may succeed. */
 export class MarkRenewal implements Disposable {
   readonly #timer: NodeJS.Timeout;
   mark: RunningMark;
 
   constructor(
-    repositories: readonly Repository[],
+    repositories: () => readonly Repository[],
     id: BackupId,
     mark: RunningMark,
     signal: AbortSignal,
@@ -96,7 +96,7 @@ export class MarkRenewal implements Disposable {
   ) {
     this.mark = mark;
     this.#timer = setInterval(() => {
-      for (const repository of repositories) {
+      for (const repository of repositories()) {
         // Its failure is observed right here.
         void writeRunningMark(repository, id, this.mark, { signal }).catch((error: unknown) => {
           if (signal.aborted) return;

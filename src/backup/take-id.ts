@@ -3,6 +3,8 @@ import { EngineError, isEngineError } from "../common/errors.ts";
 import { backupIdAt, type BackupId } from "../repository/backup-id.ts";
 import { backupPrefix } from "../repository/keys.ts";
 import type { Repository } from "../repository/repository.ts";
+import type { Destination } from "./destination.ts";
+import type { Destinations } from "./destinations.ts";
 import { runningMarkKey, writeRunningMark, type RunningMark } from "./running-mark.ts";
 
 /** Seconds that may be taken in a row before something is wrong with the clock. */
@@ -14,19 +16,25 @@ const maxAttempts = 30;
  * waits for the next second.
  */
 export async function takeBackupId(
-  repositories: readonly Repository[],
+  destinations: Destinations,
   mark: RunningMark,
   { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
 ): Promise<BackupId> {
   for (let attempt = 0; attempt < maxAttempts; attempt++) {
     const id = backupIdAt(clock.now());
-    const taken: Repository[] = [];
-    for (const repository of repositories) {
-      if (!(await take(repository, id, mark, signal))) break;
-      taken.push(repository);
-    }
-    if (taken.length === repositories.length) return id;
-    for (const { store, server } of taken) await store.delete([runningMarkKey(server, id)], { signal });
+    const taken = new Set<Destination>();
+    await destinations.each(
+      async (destination) => {
+        if (await take(destination.repository, id, mark, destination.signal)) taken.add(destination);
+      },
+      { isAwaited: true },
+    );
+    if (destinations.live.every((destination) => taken.has(destination))) return id;
+    await destinations.each(async (destination) => {
+      const { repository, signal } = destination;
+      if (taken.has(destination))
+        await repository.store.delete([runningMarkKey(repository.server, id)], { signal });
+    });
     await clock.sleep(1000 - (clock.now().getTime() % 1000), signal);
   }
   throw new EngineError("backup-failed", `could not find a free backup ID in ${maxAttempts} seconds`, {

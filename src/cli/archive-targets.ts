@@ -1,24 +1,26 @@
 import type { ArchiveTarget } from "../archive/archive-target.ts";
 import { codecNamed, requireLevel } from "../codec/codecs.ts";
 import { EngineError } from "../common/errors.ts";
+import type { StoredForm } from "../repository/stored-form.ts";
 import type { CommandContext } from "./context.ts";
+import { storedForms, type FormFlags } from "./stored-forms.ts";
 
-/** Where WAL goes, and in which form: flags, then the configuration's `wal`, then zstd at its fast level. */
-export function archiveTargets(
-  context: CommandContext,
-  flags: { readonly compression: string | undefined; readonly level: number | undefined },
-): ArchiveTarget[] {
-  const codec = codecNamed(flags.compression ?? context.config.wal?.compression ?? "zstd");
-  if (codec.createEncoder === undefined) {
-    throw new EngineError("usage", `WAL cannot be stored with ${codec.name}: this format can only be read`, {
+/** Where WAL goes, and in which form (`storedForms`). */
+export function archiveTargets({ config, repositories }: CommandContext, flags: FormFlags): ArchiveTarget[] {
+  const { usual, forms } = storedForms("wal", config, flags);
+  return repositories.map((repository) => ({
+    repository,
+    ...requireWritable(forms.get(repository.name) ?? usual),
+  }));
+}
+
+function requireWritable(form: StoredForm): StoredForm {
+  const { createEncoder, name } = codecNamed(form.codec);
+  if (createEncoder === undefined) {
+    throw new EngineError("usage", `WAL cannot be stored with ${name}: this format can only be read`, {
       hint: "Use zstd, gzip, lz4, snappy, xz or none.",
     });
   }
-  const level = flags.level ?? context.config.wal?.level;
-  requireLevel(codec.name, level);
-  return context.repositories.map((repository) => ({
-    repository,
-    codec: codec.name,
-    ...(level === undefined ? {} : { level }),
-  }));
+  requireLevel(form.codec, form.level);
+  return form;
 }

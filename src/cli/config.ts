@@ -43,6 +43,11 @@ const schema = z.strictObject({
       level: z.number().int().optional(),
       concurrency: z.number().int().positive().optional(),
       maxPartSize: byteSize.optional(),
+      /** How many repositories must get a backup for it to succeed; it goes on without others that fail. */
+      policy: z.union([z.literal("all"), z.number().int().positive()]).optional(),
+      /** What may wait for one repository while others could go on, and for how long, in sum, they wait for it then. */
+      maxBehind: byteSize.optional(),
+      maxHoldUpSeconds: z.number().int().positive().optional(),
     })
     .optional(),
   restore: z.strictObject({ concurrency: z.number().int().positive().optional() }).optional(),

@@ -26,6 +26,15 @@ const levels: Partial<Record<CodecName, readonly [lowest: number, highest: numbe
   zstd: [-7, 22],
 };
 
+/** What is taken where no level is said, of the codecs that have levels. */
+const fastLevels: Partial<Record<CodecName, number>> = { gzip: 1, xz: 0, zstd: 1 };
+
+/** The level that is written with; undefined for a codec that has one way only. */
+export function usedLevel(codec: CodecName, level: number | undefined): number | undefined {
+  const fast = fastLevels[codec];
+  return fast === undefined ? undefined : (level ?? fast);
+}
+
 /** Throws `usage` for a level that the codec does not have. */
 export function requireLevel(codec: CodecName, level: number | undefined): void {
   const [lowest, highest] = levels[codec] ?? [];

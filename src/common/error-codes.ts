@@ -67,6 +67,8 @@ export const errorCodes = {
   "backup-damaged-pages": { exit: 42, retryable: false, owner: "environment" },
   /** The backup is protected by a keep mark or is needed. */
   "backup-kept": { exit: 43, retryable: false, owner: "operator" },
+  /** The backup is complete and can be restored, but not every repository has it. */
+  "backup-partial": { exit: 44, retryable: false, owner: "environment" },
   /** The restore target cannot be reached with what the repository holds. */
   "target-unreachable": { exit: 50, retryable: false, owner: "operator" },
   /** The directory to restore into is not empty, or holds an unfinished restore. */

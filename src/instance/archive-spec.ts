@@ -7,10 +7,12 @@ export const archiveSpecSchema = z.strictObject({
   /** The server's name in every repository that has none of its own. */
   server: z.string(),
   repositories: z.array(repositorySettings).min(1),
+  /** Of repositories that say nothing else. */
   walCompression: z.enum(codecNames),
   walConcurrency: z.number().int().optional(),
   /** Who must have a WAL file before PostgreSQL may recycle it: all, so many, or those of these names. */
   policy: z.union([z.literal("all"), z.number().int().positive(), z.array(z.string()).min(1).readonly()]),
+  /** Of repositories that say nothing else. */
   backupCompression: z.enum(codecNames),
   backupJobs: z.number().int().optional(),
   /** Checkpoint at once instead of spread. */

@@ -32,8 +32,11 @@ export const backupJobSchema = z.object({
       /** Of the backup, as its `backup.info` says. */
       beginTime: z.string(),
       endTime: z.string(),
+      /** In the first repository that has it. */
       storedBytes: z.number(),
       damagedPages: z.number(),
+      /** Repositories that it is not in, and why. */
+      missing: z.array(z.object({ name: z.string(), message: z.string() })).optional(),
     })
     .optional(),
   error: failureSchema.optional(),

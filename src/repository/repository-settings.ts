@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { codecNames } from "../codec/codec.ts";
 import { parseBytes } from "../common/units.ts";
 import { describeError } from "../common/errors.ts";
 import { s3SettingsShape } from "./s3-settings.ts";
@@ -24,6 +25,9 @@ const encryptionSettings = z.union([
 
 export type EncryptionSettings = z.infer<typeof encryptionSettings>;
 
+const compression = z.enum(codecNames);
+const level = z.number().int();
+
 /** Where a repository is and how to get at it, as configuration files say it. */
 export const repositorySettings = z.strictObject({
   /** What it is called in messages; `repo1`, `repo2`, … when left out. */
@@ -35,6 +39,11 @@ export const repositorySettings = z.strictObject({
   ...s3SettingsShape,
   /** Everything is encrypted before it leaves this machine. From the first object on, or not at all. */
   encryption: encryptionSettings.optional(),
+  /** Of what is written here, all of it or each as said; as everywhere else when left out. A level goes with its codec. */
+  compression: z
+    .union([compression, z.strictObject({ wal: compression.optional(), base: compression.optional() })])
+    .optional(),
+  level: z.union([level, z.strictObject({ wal: level.optional(), base: level.optional() })]).optional(),
   maxBytesPerSecond: byteSize.optional(),
 });
 

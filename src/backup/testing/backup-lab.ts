@@ -22,7 +22,8 @@ import { openFileStore } from "../../storage/file/file-store.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import type { BackupOptions } from "../backup-options.ts";
 import { smallParts } from "./small-parts.ts";
-import { createBackup, type BackupResult, type CreateBackupRequest } from "../create-backup.ts";
+import type { BackupResult } from "../backup-result.ts";
+import { createBackup, type CreateBackupRequest } from "../create-backup.ts";
 
 /** A real server that archives with `cp` into a repository on disk, for tests of backups. */
 
@@ -33,39 +34,51 @@ export interface LoggedLine {
   readonly message: string;
 }
 
-export interface BackupLab extends AsyncDisposable {
-  readonly server: TestServer;
+/** One repository on disk. */
+export interface LabRepository {
   readonly storeRoot: string;
   readonly store: ObjectStore;
   readonly repository: Repository;
+}
+
+export interface BackupLab extends LabRepository, AsyncDisposable {
+  readonly server: TestServer;
+  /** With `repositories: 2`, another one that gets all WAL too. */
+  readonly second: LabRepository;
   readonly log: Log;
   readonly lines: LoggedLine[];
   backUp(options?: BackupOptions, request?: Partial<CreateBackupRequest>): Promise<BackupResult>;
 }
 
-export async function backupLab(options: TestServerOptions = {}): Promise<BackupLab> {
+export async function backupLab(
+  options: TestServerOptions & { readonly repositories?: 1 | 2 } = {},
+): Promise<BackupLab> {
+  const { repositories: count = 1, ...serverOptions } = options;
   const folder = await testFolder();
-  const storeRoot = await folder.make("store");
-  const wals = await folder.make("store/pg1/wals");
-  const server = await testServer({
-    ...options,
-    settings: { archive_mode: "on", archive_command: archiveCommand(wals), ...options.settings },
-  });
-  const store = await openFileStore({ root: storeRoot });
   const lines: LoggedLine[] = [];
   const log = createLog((level, message) => lines.push({ level, message }));
-  const repository: Repository = { name: "main", server: parseServerName("pg1"), store, log };
+  const labs: LabRepository[] = [];
+  for (const name of ["main", "second"].slice(0, count)) labs.push(await makeRepository(folder, name, log));
+  const commands = labs.map(({ storeRoot }) => `(${archiveCommand(join(storeRoot, "pg1/wals"))})`);
+  const server = await testServer({
+    ...serverOptions,
+    settings: { archive_mode: "on", archive_command: commands.join(" && "), ...serverOptions.settings },
+  });
+  const [main, second] = labs;
+  if (main === undefined) throw new Error("there is no repository");
   return {
+    ...main,
+    get second() {
+      if (second === undefined) throw new Error("the lab was made with one repository");
+      return second;
+    },
     server,
-    storeRoot,
-    store,
-    repository,
     log,
     lines,
     backUp: async (given, request) => {
       await using connection = await server.connect();
       return await createBackup({
-        repositories: [repository],
+        repositories: labs.map(({ repository }) => repository),
         connection,
         options: { ...smallParts, ...given },
         clock: systemClock,
@@ -80,6 +93,13 @@ export async function backupLab(options: TestServerOptions = {}): Promise<Backup
   };
 }
 
+async function makeRepository(folder: TestFolder, name: string, log: Log): Promise<LabRepository> {
+  const storeRoot = await folder.make(name);
+  await folder.make(join(name, "pg1/wals"));
+  const store = await openFileStore({ root: storeRoot });
+  return { storeRoot, store, repository: { name, server: parseServerName("pg1"), store, log } };
+}
+
 /** Plain `cp` into Barman's layout, whole or not at all. */
 export function archiveCommand(wals: string): string {
   return `f=%f; case $f in *.history) d=${wals};; *) d=${wals}/$(echo $f | cut -c1-16);; esac; mkdir -p $d && cp %p $d/$f.tmp && mv $d/$f.tmp $d/$f`;
@@ -91,7 +111,7 @@ export function restoreCommand(wals: string): string {
 
 /** Unpacks a backup by hand, with `tar` and `zstd`, as docs/recover-by-hand.md says. */
 export async function unpackByHand(
-  lab: Pick<BackupLab, "repository" | "storeRoot">,
+  lab: Pick<LabRepository, "repository" | "storeRoot">,
   id: BackupId,
   target: string,
   tablespaceTargets: Readonly<Record<number, string>> = {},

@@ -7,7 +7,7 @@ import { parseArchivedName } from "../archived-name.ts";
 import { connectFor, type ControlClient } from "../control-client.ts";
 import { readCluster, type ClusterObject } from "../control/cluster-resource.ts";
 import { backUpServer } from "../control/server-backup.ts";
-import { backupFacts, shownBackupFields } from "../control/backup-facts.ts";
+import { backupFacts, requireInAll, shownBackupFields } from "../control/backup-facts.ts";
 import { waitForBackup } from "../control/wait-for-backup.ts";
 import { formatFacts, formatJson, parseOutputFormat } from "../output.ts";
 
@@ -58,6 +58,7 @@ export async function run(whose: string, options: BackupOptions, signal: AbortSi
     );
   }
   if (format === "text") process.stdout.write(formatFacts(backupFacts(status)));
+  requireInAll(`Backup ${namespace}/${made.metadata.name}`, status);
 }
 
 /** Without saying how, CloudNativePG would take the in-tree way, and fail where there is only the plugin. */

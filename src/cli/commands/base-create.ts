@@ -1,22 +1,21 @@
-import { createBackup, type BackupResult } from "../../backup/create-backup.ts";
+import { createBackup } from "../../backup/create-backup.ts";
 import { resolveOptions, type BackupOptions } from "../../backup/backup-options.ts";
 import type { BackupPhase } from "../../backup/progress.ts";
-import { codecNamed } from "../../codec/codecs.ts";
 import { systemClock } from "../../common/clock.ts";
-import { EngineError } from "../../common/errors.ts";
 import { Secret } from "../../common/log.ts";
-import { formatBytes, formatDuration, formatTime, parseBytes } from "../../common/units.ts";
+import { parseBytes } from "../../common/units.ts";
 import { connect } from "../../postgres/connection.ts";
-import { formatLsn } from "../../postgres/lsn.ts";
 import { findSpoolDirectory, type AgentCommandOptions } from "../agent-options.ts";
 import { openContext, resolveConfig } from "../context.ts";
 import type { Config } from "../config.ts";
 import { explainInterruption } from "../interrupted.ts";
 import { connectToServer, findDataDirectory } from "../local-server.ts";
 import { parseCount, parseTags } from "../options.ts";
-import { formatFacts, formatJson, parseOutputFormat } from "../output.ts";
+import { formatJson, parseOutputFormat } from "../output.ts";
 import { becomeServerUser } from "../privileges.ts";
 import { createProgressReporter } from "../progress.ts";
+import { storedForms } from "../stored-forms.ts";
+import { requireEverywhere, requireSoundPages, resultJson, resultText } from "../backup-output.ts";
 
 interface BaseCreateOptions extends AgentCommandOptions {
   readonly name?: string;
@@ -30,7 +29,10 @@ interface BaseCreateOptions extends AgentCommandOptions {
   readonly primaryConnection?: string;
 }
 
-/** `tidemark base create`. Throws `backup-damaged-pages` after the result when pages were found damaged. */
+/**
+ * `tidemark base create`. After the result it throws `backup-damaged-pages` when pages were found damaged, and `backup-partial` when
+ * not every repository has the backup.
+ */
 export async function run(options: BaseCreateOptions, signal: AbortSignal): Promise<void> {
   const format = parseOutputFormat(options.output ?? "text");
   const config = await resolveConfig(options);
@@ -71,6 +73,7 @@ export async function run(options: BaseCreateOptions, signal: AbortSignal): Prom
   );
   process.stdout.write(format === "json" ? formatJson(resultJson(result)) : resultText(result));
   requireSoundPages(result);
+  requireEverywhere(result);
 }
 
 const phaseLabels: Readonly<Record<BackupPhase, string>> = {
@@ -83,7 +86,8 @@ const phaseLabels: Readonly<Record<BackupPhase, string>> = {
 };
 
 function resolveBackupOptions(options: BaseCreateOptions, config: Config): BackupOptions {
-  const level = parseCount("--level", options.level, 0) ?? config.backup?.level;
+  const level = parseCount("--level", options.level, 0);
+  const { usual, forms } = storedForms("base", config, { compression: options.compression, level });
   const lanes = parseCount("--concurrency", options.concurrency) ?? config.backup?.concurrency;
   const maxPartBytes =
     options.maxPartSize === undefined ? config.backup?.maxPartSize : parseBytes(options.maxPartSize);
@@ -91,8 +95,9 @@ function resolveBackupOptions(options: BaseCreateOptions, config: Config): Backu
   return {
     ...(options.name === undefined ? {} : { name: options.name }),
     tags: parseTags(options.tag ?? []),
-    codec: codecNamed(options.compression ?? config.backup?.compression ?? "zstd").name,
-    ...(level === undefined ? {} : { level }),
+    ...usual,
+    forms,
+    ...limitsOf(config),
     ...(lanes === undefined ? {} : { lanes }),
     ...(maxPartBytes === undefined ? {} : { maxPartBytes }),
     // Whoever types the command waits for it; a spread checkpoint would add minutes of nothing.
@@ -101,48 +106,11 @@ function resolveBackupOptions(options: BaseCreateOptions, config: Config): Backu
   };
 }
 
-function resultText({ id, info, manifest, storedBytes, durationMs }: BackupResult): string {
-  return formatFacts([
-    ["backup", info.backupName === undefined ? id : `${id} (${info.backupName})`],
-    ["restorable from", formatTime(info.endTime)],
-    ["LSN", `${formatLsn(info.beginLsn)} to ${formatLsn(info.endLsn)}, timeline ${info.timeline}`],
-    [
-      "size",
-      `${formatBytes(manifest.dataBytes)} in ${manifest.fileCount} files, stored as ${formatBytes(storedBytes)}`,
-    ],
-    [
-      "page checksums",
-      manifest.pagesVerified ? `verified, ${manifest.damagedPageCount} damaged` : "off in this cluster",
-    ],
-    ["took", formatDuration(durationMs)],
-  ]);
-}
-
-function resultJson({ id, info, manifest, storedBytes, durationMs }: BackupResult): Record<string, unknown> {
+function limitsOf({ backup = {} }: Config): Pick<BackupOptions, "policy" | "maxBehindBytes" | "maxHoldUpMs"> {
+  const { policy, maxBehind, maxHoldUpSeconds } = backup;
   return {
-    id,
-    name: info.backupName ?? null,
-    beginTime: info.beginTime.toISOString(),
-    endTime: info.endTime.toISOString(),
-    beginLsn: formatLsn(info.beginLsn),
-    endLsn: formatLsn(info.endLsn),
-    beginWal: info.beginWal,
-    endWal: info.endWal,
-    timeline: info.timeline,
-    storedBytes,
-    durationMs: Math.round(durationMs),
-    manifest,
+    ...(policy === undefined ? {} : { policy }),
+    ...(maxBehind === undefined ? {} : { maxBehindBytes: maxBehind }),
+    ...(maxHoldUpSeconds === undefined ? {} : { maxHoldUpMs: maxHoldUpSeconds * 1000 }),
   };
-}
-
-function requireSoundPages({ id, manifest }: BackupResult): void {
-  if (manifest.damagedPageCount === 0) return;
-  const pages = manifest.damagedPages.slice(0, 5).map(({ path, block }) => `"${path}" block ${block}`);
-  throw new EngineError(
-    "backup-damaged-pages",
-    `backup "${id}" is complete, but ${manifest.damagedPageCount} pages have wrong checksums: ${pages.join(", ")}`,
-    {
-      hint: "The data files themselves are damaged. Keep older backups, look at the disk, and check the tables with amcheck.",
-    },
-  );
 }

@@ -3,7 +3,7 @@ import { EngineError } from "../../common/errors.ts";
 import { backupPhases } from "../../control/backups/backup-status.ts";
 import type { ControlClient } from "../control-client.ts";
 import { formatFacts, formatJson } from "../output.ts";
-import { backupFacts } from "./backup-facts.ts";
+import { backupFacts, requireInAll } from "./backup-facts.ts";
 import { parseServer, serverListPath, serverPath, type ServerObject } from "./server-resource.ts";
 import { waitForBackup } from "./wait-for-backup.ts";
 
@@ -58,4 +58,5 @@ export async function backUpServer(
     );
   }
   if (format === "text") process.stdout.write(formatFacts(backupFacts(ended)));
+  requireInAll(`backup "${backup}" of Server ${namespace}/${name}`, ended);
 }

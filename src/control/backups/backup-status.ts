@@ -26,6 +26,8 @@ const destination = z.object({
   destinationPath: z.string(),
   endpointURL: text,
   serverName: z.string(),
+  /** Of a backup that is complete: why it is not here; undefined where it is. */
+  error: text,
 });
 export type BackupDestination = z.infer<typeof destination>;
 
@@ -63,7 +65,7 @@ const schema = z.object({
   progress: z
     .object({ doneBytes: z.number(), totalBytes: z.number().optional(), phase: z.string() })
     .optional(),
-  /** In each repository. */
+  /** In the first repository that has it. */
   storedBytes: z.number().optional(),
   /** With any, the backup is complete and someone must look at the server's disk. */
   damagedPages: z.number().optional(),

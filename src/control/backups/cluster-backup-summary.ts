@@ -5,6 +5,7 @@ import { toTimestamp } from "../resources/timestamp.ts";
 import type { Resource } from "../resources/resource.ts";
 import { backupPhases, isFinished, isUnderWay, type BackupStatus } from "./backup-status.ts";
 import { viewBackup } from "./backup-view.ts";
+import { describeMissing } from "./missing-copies.ts";
 
 /** What a Cluster's status says of its backups (spec: section 7), for whoever writes it. */
 export interface ClusterBackupSummary {
@@ -67,7 +68,10 @@ function isOf({ clusterUID }: BackupStatus, { metadata }: Resource): boolean {
 
 /** CloudNativePG's condition: a running backup, else the one that ended last; undefined while there is neither. */
 export function lastBackupCondition(
-  statuses: readonly Pick<BackupStatus, "phase" | "error" | "stoppedAt" | "reconciliationTerminatedAt">[],
+  statuses: readonly Pick<
+    BackupStatus,
+    "phase" | "error" | "stoppedAt" | "reconciliationTerminatedAt" | "destinations"
+  >[],
 ): Omit<Condition, "lastTransitionTime"> | undefined {
   const type = "LastBackupSucceeded";
   if (statuses.some(isUnderWay)) {
@@ -78,8 +82,10 @@ export function lastBackupCondition(
     .toSorted((a, b) => (endOf(a) < endOf(b) ? -1 : 1))
     .at(-1);
   if (last === undefined) return undefined;
+  const missing = describeMissing(last.destinations);
+  const but = missing === undefined ? "" : `, but it is not in ${missing}`;
   return last.phase === backupPhases.completed
-    ? { type, status: "True", reason: "LastBackupSucceeded", message: "Backup was successful" }
+    ? { type, status: "True", reason: "LastBackupSucceeded", message: `Backup was successful${but}` }
     : { type, status: "False", reason: "LastBackupFailed", message: last.error ?? "Backup failed" };
 }
 

@@ -2,14 +2,16 @@ import type { BackupJob } from "../../instance/instance-status.ts";
 import { toTimestamp } from "../resources/timestamp.ts";
 import type { BackupDecision, BackupEvent } from "./backup-decision.ts";
 import type { BackupFacts } from "./backup-facts.ts";
-import { backupPhases } from "./backup-status.ts";
+import { backupPhases, type BackupStatus } from "./backup-status.ts";
+import { describeMissing, withMissing } from "./missing-copies.ts";
 
-/** The end of a backup that is whole and visible in every repository: its facts, as `backup.info` has them. */
+/** The end of a backup that is whole and visible: its facts, as `backup.info` has them, and where it is. */
 export function completed(facts: BackupFacts, job: BackupJob): BackupDecision {
   const { status } = facts.backup;
   const { result } = job;
   const now = toTimestamp(facts.now);
   const stoppedAt = result?.endTime ?? job.stoppedAt;
+  const destinations = withMissing(status.destinations ?? [], result?.missing);
   return {
     status: {
       ...status,
@@ -27,6 +29,7 @@ export function completed(facts: BackupFacts, job: BackupJob): BackupDecision {
       endLSN: result?.endLsn,
       storedBytes: result?.storedBytes,
       damagedPages: result === undefined || result.damagedPages === 0 ? undefined : result.damagedPages,
+      ...placesOf(status, destinations),
       pluginMetadata:
         status.pluginMetadata === undefined || result === undefined
           ? status.pluginMetadata
@@ -35,10 +38,30 @@ export function completed(facts: BackupFacts, job: BackupJob): BackupDecision {
     events: [
       { type: "Normal", reason: "Completed", message: "Backup completed" },
       ...damageEvents(result?.damagedPages ?? 0),
+      ...missingEvents(destinations),
     ],
     tell: [],
     again: "never",
   };
+}
+
+/** The one place that CloudNativePG's fields have room for is one that has the backup. */
+function placesOf(
+  { method, destinations: before }: BackupStatus,
+  destinations: NonNullable<BackupStatus["destinations"]>,
+): BackupStatus {
+  if (before === undefined) return {};
+  const first = destinations.find(({ error }) => error === undefined);
+  if (method !== "plugin" || first === undefined || first === destinations[0]) return { destinations };
+  const { destinationPath, endpointURL, serverName } = first;
+  return { destinations, destinationPath, endpointURL, serverName };
+}
+
+function missingEvents(destinations: NonNullable<BackupStatus["destinations"]>): readonly BackupEvent[] {
+  const missing = describeMissing(destinations);
+  if (missing === undefined) return [];
+  const message = `the backup is complete and can be restored, but it is not in ${missing}`;
+  return [{ type: "Warning", reason: "BackupPartial", message }];
 }
 
 function damageEvents(pages: number): readonly BackupEvent[] {

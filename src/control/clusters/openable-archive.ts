@@ -31,7 +31,7 @@ export async function openableArchive(
   return { kind: "ok", value: { archive, repositories } };
 }
 
-/** How it is written. What is not said in `wal` and `data` is as the first store has it. */
+/** How it is written. What is not said in `wal` and `data` is as the first store has it; of compression, as each has it. */
 export interface ArchiveForm {
   readonly requireEmptyArchive: boolean;
   readonly wal?:
@@ -51,17 +51,41 @@ export function archiveSpecOf({ archive, repositories }: OpenableArchive, given:
   const { configuration } = archive.stores[0] ?? {};
   const wal: NonNullable<ArchiveForm["wal"]> = { ...configuration?.wal, ...given.wal };
   const data: NonNullable<ArchiveForm["data"]> = { ...configuration?.data, ...given.data };
+  const usual = { wal: wal.compression ?? "none", base: data.compression ?? "none" } as const;
   return {
     server: archive.serverName,
-    repositories: [...repositories],
-    walCompression: wal.compression ?? "none",
+    repositories: repositories.map((settings, index) =>
+      withCompression(settings, usual, {
+        wal: given.wal?.compression ?? archive.stores[index]?.configuration.wal?.compression ?? "none",
+        base: given.data?.compression ?? archive.stores[index]?.configuration.data?.compression ?? "none",
+      }),
+    ),
+    walCompression: usual.wal,
     // `maxParallel` is how many Barman uploads at once, 1 unless said; ours is more by default and no less for being told.
     ...(wal.maxParallel === undefined ? {} : { walConcurrency: wal.maxParallel }),
     policy: archive.policy,
-    backupCompression: data.compression ?? "none",
+    backupCompression: usual.base,
     ...(data.jobs === undefined ? {} : { backupJobs: data.jobs }),
     fastCheckpoint: data.immediateCheckpoint ?? false,
     requireEmptyArchive: given.requireEmptyArchive,
     tags: { ...configuration?.tags },
   };
+}
+
+interface Compression {
+  readonly wal: CodecName;
+  readonly base: CodecName;
+}
+
+/** A store says only what is different there. */
+function withCompression(
+  settings: RepositorySettings,
+  usual: Compression,
+  own: Compression,
+): RepositorySettings {
+  const compression = {
+    ...(own.wal === usual.wal ? {} : { wal: own.wal }),
+    ...(own.base === usual.base ? {} : { base: own.base }),
+  };
+  return Object.keys(compression).length === 0 ? settings : { ...settings, compression };
 }

@@ -1,6 +1,7 @@
 import { EngineError } from "../../common/errors.ts";
 import { barmanPlugin } from "../../manifest/lint/cluster-stores.ts";
 import { parseTargetTime } from "../../postgres/recovery-settings-time.ts";
+import { readBackupStatus } from "../backups/backup-status.ts";
 import type { ResourceStore } from "../resources/resource-store.ts";
 import { archiveOf } from "./cluster-archive.ts";
 import { viewCluster, type ClusterSpec, type ClusterView } from "./cluster-view.ts";
@@ -110,7 +111,12 @@ function backupSource(view: ClusterView, name: string, store: ResourceStore): So
   if (archive.kind === "missing") return archive;
   const { serverName, stores } = archive.value;
   if (stores.length === 0) return missing(`Cluster "${origin.metadata.name}" has no store any more`);
-  return { kind: "ok", value: { serverName, stores, backup: backupId } };
+  const { destinations = [] } = readBackupStatus(backup.status);
+  // Those that did not get it when it was taken are asked last.
+  const lacks = (objectStore: string | undefined) =>
+    destinations.some((place) => place.objectStore === objectStore && place.error !== undefined);
+  const ordered = stores.toSorted((a, b) => Number(lacks(a.objectStore)) - Number(lacks(b.objectStore)));
+  return { kind: "ok", value: { serverName, stores: ordered, backup: backupId } };
 }
 
 export type WantedTarget =

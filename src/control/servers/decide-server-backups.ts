@@ -184,6 +184,7 @@ function completed(
   now: Date,
 ): Step {
   const pages = result?.damagedPages ?? 0;
+  const missing = (result?.missing ?? []).map(({ name, message }) => ({ store: name, error: message }));
   return {
     backup: {
       ...backup,
@@ -193,6 +194,7 @@ function completed(
         ? {}
         : { beginWal: result.beginWal, endWal: result.endWal, storedBytes: result.storedBytes }),
       ...(pages === 0 ? {} : { damagedPages: pages }),
+      ...(missing.length === 0 ? {} : { missing }),
     },
     events: [
       { type: "Normal", reason: "BackupCompleted", message: `Backup ${backup.name} completed` },
@@ -203,6 +205,15 @@ function completed(
               type: "Warning" as const,
               reason: "DamagedPages",
               message: `Backup ${backup.name} is complete, but ${pages} pages with wrong checksums were read: look at the server's disk`,
+            },
+          ]),
+      ...(missing.length === 0
+        ? []
+        : [
+            {
+              type: "Warning" as const,
+              reason: "BackupPartial",
+              message: `Backup ${backup.name} is complete and can be restored, but it is not in ${missing.map(({ store, error }) => `"${store}" (${error})`).join(", ")}`,
             },
           ]),
     ],

@@ -27,6 +27,8 @@ const serverBackup = z.object({
   endWal: text,
   storedBytes: z.number().optional(),
   damagedPages: z.number().optional(),
+  /** Stores that do not have it although it is complete, and why. */
+  missing: z.array(z.object({ store: z.string(), error: z.string() })).optional(),
   progress: z
     .object({ doneBytes: z.number(), totalBytes: z.number().optional(), phase: z.string() })
     .optional(),

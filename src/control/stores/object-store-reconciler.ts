@@ -90,16 +90,19 @@ function failuresOf(
   };
   for (const resource of store.list({ kind: "Backup", namespace: metadata.namespace })) {
     const { phase, stoppedAt, destinations: places = [] } = viewBackup(resource).status;
-    if (phase !== backupPhases.failed || stoppedAt === undefined) continue;
-    for (const { objectStore, serverName } of places) {
-      if (objectStore === metadata.name) note(serverName, stoppedAt);
+    if (stoppedAt === undefined) continue;
+    for (const { objectStore, serverName, error } of places) {
+      // One that is complete elsewhere has failed here all the same.
+      const hasFailed = phase === backupPhases.failed || error !== undefined;
+      if (hasFailed && objectStore === metadata.name) note(serverName, stoppedAt);
     }
   }
   for (const { user, serverName } of users) {
     if (user.kind !== "Server") continue;
-    for (const { phase, startedAt, stoppedAt } of readServerStatus(user.status).backups) {
-      if (phase !== backupPhases.failed || startedAt === undefined || stoppedAt === undefined) continue;
-      note(serverName, stoppedAt);
+    for (const { phase, startedAt, stoppedAt, missing = [] } of readServerStatus(user.status).backups) {
+      if (startedAt === undefined || stoppedAt === undefined) continue;
+      const isMissing = missing.some(({ store: name }) => name === metadata.name);
+      if (phase === backupPhases.failed || isMissing) note(serverName, stoppedAt);
     }
   }
   return failures;

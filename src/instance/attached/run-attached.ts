@@ -1,4 +1,4 @@
-import type { BackupResult } from "../../backup/create-backup.ts";
+import type { BackupResult } from "../../backup/backup-result.ts";
 import type { Clock } from "../../common/clock.ts";
 import { limitLogs } from "../../common/limited-logs.ts";
 import type { Log } from "../../common/log.ts";

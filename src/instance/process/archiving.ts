@@ -1,7 +1,6 @@
 import { askAgent } from "../../agent/agent-client.ts";
 import { agentStatusSchema, type AgentStatus } from "../../agent/agent-status.ts";
 import { runAgent } from "../../agent/run-agent.ts";
-import { codecNamed } from "../../codec/codecs.ts";
 import type { Clock } from "../../common/clock.ts";
 import { describeError, EngineError } from "../../common/errors.ts";
 import type { Log } from "../../common/log.ts";
@@ -10,6 +9,7 @@ import { parseServerName } from "../../repository/server-name.ts";
 import type { Repository } from "../../repository/repository.ts";
 import type { ArchiveSpec } from "../archive-spec.ts";
 import type { InstanceFailure } from "../instance-status.ts";
+import { walTargets } from "../wal-targets.ts";
 import { KeptOrder } from "./kept-order.ts";
 
 /** What is archived, and where to. */
@@ -94,7 +94,6 @@ export class Archiving {
     begun: () => void,
   ): Promise<void> {
     const { pushCommand, beforeWriting, clock, log } = this.#options;
-    const codec = requireEncoder(archive.walCompression);
     const repositories = await openRepositories({
       settings: archive.repositories,
       server: parseServerName(archive.server),
@@ -103,11 +102,12 @@ export class Archiving {
       signal,
     });
     try {
+      const targets = walTargets(archive, repositories);
       await beforeWriting(repositories, signal);
       await runAgent({
         dataDirectory,
         spoolDirectory,
-        targets: repositories.map((repository) => ({ repository, codec })),
+        targets,
         policy: archive.policy,
         ...(archive.walConcurrency === undefined ? {} : { concurrency: archive.walConcurrency }),
         pushCommand,
@@ -124,11 +124,4 @@ export class Archiving {
       await closeRepositories(repositories);
     }
   }
-}
-
-function requireEncoder(codec: ArchiveSpec["walCompression"]): ArchiveSpec["walCompression"] {
-  if (codecNamed(codec).createEncoder !== undefined) return codec;
-  throw new EngineError("config", `WAL cannot be stored with ${codec}: this format can only be read`, {
-    hint: "Use zstd, gzip, lz4, snappy, xz or none.",
-  });
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { temporaryFolder } from "../../archive/testing/archive-bench.ts";
-import type { BackupResult } from "../../backup/create-backup.ts";
+import type { BackupResult } from "../../backup/backup-result.ts";
 import { abortError } from "../../common/abort.ts";
 import { systemClock } from "../../common/clock.ts";
 import { EngineError } from "../../common/errors.ts";

@@ -1,5 +1,5 @@
 import { returnMemory } from "../../agent/return-memory.ts";
-import type { BackupResult } from "../../backup/create-backup.ts";
+import type { BackupResult } from "../../backup/backup-result.ts";
 import type { BackupProgress } from "../../backup/progress.ts";
 import type { Clock } from "../../common/clock.ts";
 import { describeError, EngineError } from "../../common/errors.ts";
@@ -174,7 +174,7 @@ function progressOf({ phase, bytesDone, bytesTotal }: BackupProgress): Partial<B
   return { phase, doneBytes: bytesDone, ...(bytesTotal === 0 ? {} : { totalBytes: bytesTotal }) };
 }
 
-function completion({ id, info, manifest, storedBytes }: BackupResult): Partial<BackupJob> {
+function completion({ id, info, manifest, storedBytes, missing }: BackupResult): Partial<BackupJob> {
   return {
     state: "completed",
     phase: "done",
@@ -189,6 +189,14 @@ function completion({ id, info, manifest, storedBytes }: BackupResult): Partial<
       endTime: info.endTime.toISOString(),
       storedBytes,
       damagedPages: manifest.damagedPageCount,
+      ...(missing.length === 0
+        ? {}
+        : {
+            missing: missing.map(({ repository, error }) => ({
+              name: repository,
+              message: describeError(error),
+            })),
+          }),
     },
   };
 }

@@ -1,4 +1,4 @@
-import type { BackupResult } from "../../backup/create-backup.ts";
+import type { BackupResult } from "../../backup/backup-result.ts";
 import type { Clock } from "../../common/clock.ts";
 import { EngineError } from "../../common/errors.ts";
 import type { Log } from "../../common/log.ts";

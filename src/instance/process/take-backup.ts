@@ -1,4 +1,5 @@
-import { createBackup, type BackupResult } from "../../backup/create-backup.ts";
+import type { BackupResult } from "../../backup/backup-result.ts";
+import { createBackup } from "../../backup/create-backup.ts";
 import type { BackupProgress } from "../../backup/progress.ts";
 import type { Clock } from "../../common/clock.ts";
 import type { Log } from "../../common/log.ts";
@@ -6,6 +7,7 @@ import { connect, type ConnectOptions, type SqlConnection } from "../../postgres
 import type { BackupId } from "../../repository/backup-id.ts";
 import { closeRepositories, openRepositories } from "../../repository/open-repositories.ts";
 import { parseServerName } from "../../repository/server-name.ts";
+import { formsOf } from "../../repository/stored-form.ts";
 import type { ArchiveSpec } from "../archive-spec.ts";
 
 export interface TakeBackupOptions {
@@ -49,7 +51,7 @@ export async function takeBackup(options: TakeBackupOptions): Promise<BackupResu
       options: {
         ...(name === undefined ? {} : { name }),
         tags: archive.tags,
-        codec: archive.backupCompression,
+        forms: formsOf(archive.repositories, "base", { codec: archive.backupCompression }),
         ...(archive.backupJobs === undefined ? {} : { lanes: archive.backupJobs }),
         fast: archive.fastCheckpoint,
       },

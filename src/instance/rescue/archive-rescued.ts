@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import { requireLocalSystem } from "../../agent/local-system.ts";
-import type { ArchiveTarget } from "../../archive/archive-target.ts";
 import { pushWalFile } from "../../archive/wal-file.ts";
 import { throwIfAborted } from "../../common/abort.ts";
 import type { Log } from "../../common/log.ts";
@@ -9,6 +8,7 @@ import { parseServerName } from "../../repository/server-name.ts";
 import { rescuedFolder } from "../configuration/standby-restore.ts";
 import type { InstanceFolder } from "../instance-folder.ts";
 import type { ArchiveSpec } from "../archive-spec.ts";
+import { walTargets } from "../wal-targets.ts";
 
 /**
  * Archives WAL files that were rescued, in all repositories: the server that takes over marks what it got from others as archived,
@@ -33,10 +33,7 @@ export async function archiveRescued(options: {
     signal,
   });
   try {
-    const targets = repositories.map((repository): ArchiveTarget => ({
-      repository,
-      codec: archive.walCompression,
-    }));
+    const targets = walTargets(archive, repositories);
     const failures: unknown[] = [];
     for (const name of names) {
       throwIfAborted(signal);
