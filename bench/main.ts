@@ -89,8 +89,9 @@ type Binaries = BenchCluster["binaries"];
 /** Everything that happens to the database of easy and hard data. */
 async function onMainCluster(bench: Bench, binaries: Binaries): Promise<void> {
   const { only, sizes } = bench.options;
-  if (!["agent", "latency", "burst", "backup", "restore"].some((name) => only.has(name as "agent"))) return;
-  const needsData = only.has("backup") || only.has("restore");
+  if (!["agent", "latency", "burst", "backup", "copies", "restore"].some((name) => only.has(name as "agent")))
+    return;
+  const needsData = only.has("backup") || only.has("copies") || only.has("restore");
   bench.say("loading data");
   await using cluster = await createCluster(`${bench.workspace.directory}/data`, binaries);
   await loadData(cluster, bench.workspace.user, needsData ? sizes.dataBytes : sizes.dataBytes / 8);
@@ -100,6 +101,7 @@ async function onMainCluster(bench: Bench, binaries: Binaries): Promise<void> {
   const kept: Kept = only.has("backup")
     ? await runBackups(bench, cluster, "backup", { keep: only.has("restore") })
     : new Map();
+  if (only.has("copies")) await runBackups(bench, cluster, "copies", { keep: false, ability: "copies" });
   await using _kept = { [Symbol.asyncDispose]: () => disposeKept(kept) };
   if (only.has("restore")) await completeKept(bench, cluster, kept);
   if (!only.has("burst") && !only.has("restore") && !only.has("latency")) return;

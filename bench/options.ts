@@ -1,7 +1,16 @@
 import { parseArgs } from "node:util";
 import { tmpdir } from "node:os";
 
-export const scenarioNames = ["help", "agent", "latency", "burst", "backup", "restore", "tables"] as const;
+export const scenarioNames = [
+  "help",
+  "agent",
+  "latency",
+  "burst",
+  "backup",
+  "copies",
+  "restore",
+  "tables",
+] as const;
 export type ScenarioName = (typeof scenarioNames)[number];
 
 /** How much of everything. Full sizes are those of the published page; quick ones only prove that all parts work. */

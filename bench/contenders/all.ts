@@ -1,10 +1,15 @@
 import { barmanCloudContender } from "./barman-cloud.ts";
 import type { Ability, Contender } from "./contender.ts";
 import { pgbackrestContenders } from "./pgbackrest.ts";
-import { tidemarkContenders } from "./tidemark.ts";
+import { severalRepositoriesContenders, tidemarkContenders } from "./tidemark.ts";
 
 export function allContenders(): Contender[] {
-  return [...tidemarkContenders(), ...pgbackrestContenders(), barmanCloudContender()];
+  return [
+    ...tidemarkContenders(),
+    ...severalRepositoriesContenders(),
+    ...pgbackrestContenders(),
+    barmanCloudContender(),
+  ];
 }
 
 /** Those whose ID contains one of `parts` (all, when there are none), without S3 if it is not wanted. */

@@ -6,7 +6,7 @@ import type { S3Server } from "../s3/server.ts";
 import type { Lsn } from "../../src/postgres/lsn.ts";
 
 /** What a contender is measured in. Where it would only repeat another's reading, it is left out. */
-export type Ability = "archive" | "idle" | "backup" | "restore" | "replay" | "help";
+export type Ability = "archive" | "idle" | "backup" | "copies" | "restore" | "replay" | "help";
 
 /** One program in one configuration. */
 export interface Contender {

@@ -1,4 +1,4 @@
-import { rm } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { formatLsn } from "../../src/postgres/lsn.ts";
 import { waitUntil } from "../data/cluster.ts";
@@ -52,6 +52,54 @@ export function tidemarkContenders(): Contender[] {
 const idOf = ({ store, codec, copies }: Variant): string =>
   `tidemark-${store === "s3" ? "s3" : "dir"}${copies === undefined ? "" : `-x${copies}`}-${codec}`;
 
+/** Slow enough that it, and nothing else, says how long a backup takes. */
+const limit = "40MiB";
+
+/** A store behind a slow line, alone and beside a fast one: what does the second copy cost? */
+export function severalRepositoriesContenders(): Contender[] {
+  const slow = "a directory behind a line of 40 MiB/s";
+  return [
+    { id: "tidemark-limited", title: `Tidemark, ${slow}`, names: ["limited"] },
+    {
+      id: "tidemark-limited-and-dir",
+      title: `Tidemark, the same and a fast directory`,
+      names: ["limited", "near"],
+    },
+  ].map(({ id, title, names }) => ({
+    id,
+    title,
+    store: "directory",
+    ours: true,
+    slow: false,
+    abilities: new Set(["copies"] as const),
+    help: tidemark(["--help"]),
+    open: async (place) => {
+      const folder = await place.workspace.makeFresh(id);
+      return repositoryIn(folder, await configuredStore(folder, names), "zstd", place);
+    },
+  }));
+}
+
+/** Directories in a configuration file, which is the way to several repositories with settings of their own. */
+async function configuredStore(folder: string, names: readonly string[]): Promise<Store> {
+  const repositories = names.map((name) => ({
+    name,
+    url: join(folder, name),
+    ...(name === "limited" ? { maxBytesPerSecond: limit } : {}),
+  }));
+  const file = join(folder, "config.json");
+  await writeFile(file, JSON.stringify({ server: "bench", repositories }));
+  return {
+    flags: ["--config", file],
+    environment: {},
+    storedBytes: async () => {
+      const sizes = await Promise.all(repositories.map(({ url }) => treeBytes(url)));
+      return sizes.reduce((sum, bytes) => sum + bytes, 0);
+    },
+    remove: async () => undefined,
+  };
+}
+
 /** What the flags of a repository are, and what is stored there. */
 interface Store {
   readonly flags: readonly string[];
@@ -95,15 +143,22 @@ async function openStore(variant: Variant, place: Place, folder: string): Promis
 }
 
 async function openRepository(variant: Variant, place: Place): Promise<OpenRepository> {
-  const { workspace, cluster, group } = place;
-  const { user } = workspace;
-  const folder = await workspace.makeFresh(idOf(variant));
+  const folder = await place.workspace.makeFresh(idOf(variant));
+  return repositoryIn(folder, await openStore(variant, place, folder), variant.codec, place);
+}
+
+/** Works with what `store` names; its folder is removed in the end. */
+function repositoryIn(
+  folder: string,
+  store: Store,
+  codec: Variant["codec"],
+  { workspace: { user }, cluster, group }: Place,
+): OpenRepository {
   const spool = join(folder, "spool");
-  const store = await openStore(variant, place, folder);
   const { host, port } = cluster.server.connection;
   const connection = `postgres://postgres@/postgres?host=${encodeURIComponent(host)}&port=${port}`;
   const server = ["-D", cluster.dataDirectory, "--connection", connection];
-  const compression = ["--compression", variant.codec, "--level", "1"];
+  const compression = ["--compression", codec, "--level", "1"];
   const command = (...args: string[]) => tidemark([...args, ...store.flags], store.environment);
   return {
     startResident: async () => {

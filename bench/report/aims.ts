@@ -42,6 +42,12 @@ export function judgeAims(results: Results): Aim[] {
       2,
     ),
     faster("backs up 1.5 × as fast as pgBackRest", named("backup"), "pgbackrest-sync", 1.5),
+    atMost(
+      "backs up into two repositories in 1.15 × the time of the slower one",
+      secondCopy(named("copies")),
+      1.15,
+      (value) => `${value.toFixed(2)} ×`,
+    ),
     faster("restores 1.5 × as fast as pgBackRest", named("restore"), "pgbackrest-sync", 1.5),
     faster("backs up 20 × as fast as barman-cloud", named("backup"), "barman-cloud-s3-gzip", 20),
     faster("restores 20 × as fast as barman-cloud", named("restore"), "barman-cloud-s3-gzip", 20),
@@ -55,6 +61,13 @@ const formatMib = (bytes: number) => `${(bytes / mib).toFixed(0)} MiB`;
 
 function lineOf(summary: ScenarioSummary | undefined, contender: string): Line | undefined {
   return summary?.lines.find(({ series }) => series.contender === contender);
+}
+
+/** How many times as long a backup takes when a fast repository gets it too. */
+function secondCopy(summary: ScenarioSummary | undefined): number | undefined {
+  const alone = lineOf(summary, "tidemark-limited");
+  const both = lineOf(summary, "tidemark-limited-and-dir");
+  return alone === undefined || both === undefined ? undefined : ratio(both, alone, medianWallMs);
 }
 
 /** The largest peak of our processes in any burst. */

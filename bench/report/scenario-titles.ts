@@ -28,6 +28,10 @@ export function scenarioText(scenario: string, { sizes }: Results): ScenarioText
       title: "Full backup",
       text: `${data}, into an empty repository, from the command's start to its end, the WAL it needs included. Every contender forces the checkpoint.`,
     },
+    copies: {
+      title: "Full backup into two repositories",
+      text: "The same data into a directory behind a slow line, alone and together with a fast one. The data are read and compressed once: the second copy should cost next to no time.",
+    },
     restore: {
       title: "Restore",
       text: "That backup into an empty directory, from the command's start to its end, without the replay.",

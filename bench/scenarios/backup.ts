@@ -16,10 +16,10 @@ export async function runBackups(
   bench: Bench,
   cluster: BenchCluster,
   scenario: string,
-  { keep }: { readonly keep: boolean },
+  { keep, ability = "backup" }: { readonly keep: boolean; readonly ability?: "backup" | "copies" },
 ): Promise<Kept> {
   const kept: Kept = new Map();
-  await inRounds(bench, scenario, ableTo(bench.contenders, "backup"), async (contender) => {
+  await inRounds(bench, scenario, ableTo(bench.contenders, ability), async (contender) => {
     const repository = await contender.open({ ...bench, cluster });
     await discard(kept, contender);
     try {

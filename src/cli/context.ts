@@ -76,13 +76,17 @@ function encryptionFromFlags({
   return passphraseFile === undefined ? undefined : { passphraseFile };
 }
 
-/** Opens everything a command needs. Throws `config` when no repository or server name is given. */
+/**
+ * Opens everything a command needs; `open` is another way to open the repositories. Throws `config` when no repository or server
+ * name is given.
+ */
 export async function openContext(
   options: RepositoryOptions,
   signal: AbortSignal,
   access: StoreAccess = { kind: "read" },
+  open: typeof openRepositories = openRepositories,
 ): Promise<CommandContext> {
-  return openContextWith(openRepositories, options, signal, access);
+  return openContextWith(open, options, signal, access);
 }
 
 /** The same with stores as they are below the encryption: for the commands that care for keys. */

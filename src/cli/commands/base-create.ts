@@ -5,6 +5,7 @@ import { systemClock } from "../../common/clock.ts";
 import { Secret } from "../../common/log.ts";
 import { parseBytes } from "../../common/units.ts";
 import { connect } from "../../postgres/connection.ts";
+import { openEachRepository } from "../../repository/open-each-repository.ts";
 import { findSpoolDirectory, type AgentCommandOptions } from "../agent-options.ts";
 import { openContext, resolveConfig } from "../context.ts";
 import type { Config } from "../config.ts";
@@ -40,10 +41,13 @@ export async function run(options: BaseCreateOptions, signal: AbortSignal): Prom
   // Their mistakes are said before anything is opened.
   resolveOptions(backupOptions);
   await becomeServerUser(findDataDirectory(options, config));
-  await using context = await openContext({ logLevel: "warn", ...options }, signal, {
-    kind: "write",
-    spoolDirectory: findSpoolDirectory(options, config),
-  });
+  const access = { kind: "write", spoolDirectory: findSpoolDirectory(options, config) } as const;
+  await using context = await openContext(
+    { logLevel: "warn", ...options },
+    signal,
+    access,
+    openEachRepository,
+  );
   await using connection = await connectToServer(options, config, signal);
   const primaryUrl = options.primaryConnection ?? config.postgres?.primaryConnection;
   await using primary =

@@ -4,6 +4,7 @@ import { tidemarkVersion } from "../../common/version.ts";
 import { BackupReconciler } from "./backup-reconciler.ts";
 import { silentLog } from "../../common/log.ts";
 import { backupControl, backupKey, cluster } from "./testing/backup-control.ts";
+import { objectStoreDraft } from "./testing/sample-objects.ts";
 import { clusterDraft } from "./testing/sample-objects.ts";
 import { ScriptedInstance } from "./testing/scripted-instances.ts";
 
@@ -95,6 +96,33 @@ describe("a backup by the plugin", () => {
 
     expect(store.require(backupKey("first"))).toEqual(before);
     expect(finished).toHaveLength(1);
+  });
+
+  test("says where it is and where it is not", async () => {
+    const parameters = { barmanObjectName: "store", additionalObjectNames: "offsite" };
+    const plugins = [{ name: "barman-cloud.cloudnative-pg.io", parameters }];
+    const { add, reconcile, primary, status, events, store } = await backupControl({
+      cluster: [{ plugins }],
+    });
+    store.create(objectStoreDraft("/offsite", { name: "offsite" }));
+    const id = add("first");
+    await reconcile("first");
+    primary.complete(id, { missing: [{ name: "store", message: "no answer" }] });
+    await reconcile("first");
+
+    expect(status("first")).toMatchObject({
+      phase: "completed",
+      // CloudNativePG has room for one place: it is one that has the backup.
+      destinationPath: "/offsite",
+      destinations: [
+        { objectStore: "store", destinationPath: "/backups", error: "no answer" },
+        { objectStore: "offsite", destinationPath: "/offsite" },
+      ],
+    });
+    expect(status("first").error).toBeUndefined();
+    expect(events().at(-1)).toBe(
+      'Warning BackupPartial: the backup is complete and can be restored, but it is not in "store" (no answer)',
+    );
   });
 
   test("says so when pages were damaged", async () => {

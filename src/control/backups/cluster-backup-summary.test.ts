@@ -58,6 +58,22 @@ describe("the condition LastBackupSucceeded", () => {
       { status: "True", reason: "LastBackupSucceeded", message: "Backup was successful" },
     ],
     [
+      "is True after one that is not everywhere, and says where it is not",
+      [
+        ended("completed", 1, {
+          destinations: [
+            { objectStore: "near", destinationPath: "/near", serverName: "pg" },
+            { destinationPath: "s3://far", serverName: "pg", error: "it is too slow" },
+          ],
+        }),
+      ],
+      {
+        status: "True",
+        reason: "LastBackupSucceeded",
+        message: 'Backup was successful, but it is not in "s3://far" (it is too slow)',
+      },
+    ],
+    [
       "is False after one that failed, with its error",
       [ended("completed", 1), ended("failed", 2, { error: "no space" })],
       { status: "False", reason: "LastBackupFailed", message: "no space" },

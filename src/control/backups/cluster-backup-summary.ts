@@ -5,7 +5,7 @@ import { toTimestamp } from "../resources/timestamp.ts";
 import type { Resource } from "../resources/resource.ts";
 import { backupPhases, isFinished, isUnderWay, type BackupStatus } from "./backup-status.ts";
 import { viewBackup } from "./backup-view.ts";
-import { describeMissing } from "./missing-copies.ts";
+import { describeMissing, missingCopies, type MissingCopy } from "./missing-copies.ts";
 
 /** What a Cluster's status says of its backups (spec: section 7), for whoever writes it. */
 export interface ClusterBackupSummary {
@@ -68,10 +68,10 @@ function isOf({ clusterUID }: BackupStatus, { metadata }: Resource): boolean {
 
 /** CloudNativePG's condition: a running backup, else the one that ended last; undefined while there is neither. */
 export function lastBackupCondition(
-  statuses: readonly Pick<
+  statuses: readonly (Pick<
     BackupStatus,
     "phase" | "error" | "stoppedAt" | "reconciliationTerminatedAt" | "destinations"
-  >[],
+  > & { readonly missing?: readonly MissingCopy[] | undefined })[],
 ): Omit<Condition, "lastTransitionTime"> | undefined {
   const type = "LastBackupSucceeded";
   if (statuses.some(isUnderWay)) {
@@ -82,8 +82,8 @@ export function lastBackupCondition(
     .toSorted((a, b) => (endOf(a) < endOf(b) ? -1 : 1))
     .at(-1);
   if (last === undefined) return undefined;
-  const missing = describeMissing(last.destinations);
-  const but = missing === undefined ? "" : `, but it is not in ${missing}`;
+  const missing = last.missing ?? missingCopies(last.destinations);
+  const but = missing.length === 0 ? "" : `, but it is not in ${describeMissing(missing)}`;
   return last.phase === backupPhases.completed
     ? { type, status: "True", reason: "LastBackupSucceeded", message: `Backup was successful${but}` }
     : { type, status: "False", reason: "LastBackupFailed", message: last.error ?? "Backup failed" };

@@ -3,7 +3,7 @@ import { toTimestamp } from "../resources/timestamp.ts";
 import type { BackupDecision, BackupEvent } from "./backup-decision.ts";
 import type { BackupFacts } from "./backup-facts.ts";
 import { backupPhases, type BackupStatus } from "./backup-status.ts";
-import { describeMissing, withMissing } from "./missing-copies.ts";
+import { describeMissing, missingCopies, withMissing } from "./missing-copies.ts";
 
 /** The end of a backup that is whole and visible: its facts, as `backup.info` has them, and where it is. */
 export function completed(facts: BackupFacts, job: BackupJob): BackupDecision {
@@ -58,9 +58,9 @@ function placesOf(
 }
 
 function missingEvents(destinations: NonNullable<BackupStatus["destinations"]>): readonly BackupEvent[] {
-  const missing = describeMissing(destinations);
-  if (missing === undefined) return [];
-  const message = `the backup is complete and can be restored, but it is not in ${missing}`;
+  const missing = missingCopies(destinations);
+  if (missing.length === 0) return [];
+  const message = `the backup is complete and can be restored, but it is not in ${describeMissing(missing)}`;
   return [{ type: "Warning", reason: "BackupPartial", message }];
 }
 

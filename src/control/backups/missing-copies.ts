@@ -18,10 +18,19 @@ export function withMissing(
   });
 }
 
-/** Where a backup that is complete is not, and why; undefined when it is everywhere. */
-export function describeMissing(destinations: readonly BackupDestination[] = []): string | undefined {
-  const missing = destinations.flatMap(({ objectStore, destinationPath, error }) =>
-    error === undefined ? [] : [`"${objectStore ?? destinationPath}" (${error})`],
+/** A store that does not have a backup although it is complete, and why. */
+export interface MissingCopy {
+  readonly store: string;
+  readonly error: string;
+}
+
+export function missingCopies(destinations: readonly BackupDestination[] = []): readonly MissingCopy[] {
+  return destinations.flatMap(({ objectStore, destinationPath, error }) =>
+    error === undefined ? [] : [{ store: objectStore ?? destinationPath, error }],
   );
-  return missing.length === 0 ? undefined : missing.join(", ");
+}
+
+/** `"offsite" (could not …)`, for a sentence. */
+export function describeMissing(missing: readonly MissingCopy[]): string {
+  return missing.map(({ store, error }) => `"${store}" (${error})`).join(", ");
 }

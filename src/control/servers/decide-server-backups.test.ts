@@ -132,6 +132,22 @@ describe("a base backup of a server", () => {
     expect(decideServerBackups(facts({ backups: ended.backups })).hasEnded).toBe(false);
   });
 
+  test("that is not in every store says so", () => {
+    const missing = [{ name: "offsite", message: "no answer" }];
+    const partial = { ...completedJob, result: completedJob.result && { ...completedJob.result, missing } };
+
+    const { backups, events } = decideServerBackups(facts({ backups: [running], jobs: [partial] }));
+
+    expect(backups).toMatchObject([
+      { phase: "completed", missing: [{ store: "offsite", error: "no answer" }] },
+    ]);
+    expect(events.at(-1)).toEqual({
+      type: "Warning",
+      reason: "BackupPartial",
+      message: 'Backup one is complete and can be restored, but it is not in "offsite" (no answer)',
+    });
+  });
+
   test("fails with its job's words, and damaged pages are said", () => {
     const failed = job({ state: "failed", error: { code: "wal-timeout", message: "no WAL" } });
     const damaged = {

@@ -1,6 +1,7 @@
 import type { AttachedRequest } from "../../instance/attached/attached-status.ts";
 import type { BackupJob } from "../../instance/instance-status.ts";
 import { backupPhases, isFinished } from "../backups/backup-status.ts";
+import { describeMissing } from "../backups/missing-copies.ts";
 import { decideSchedule, type ScheduleDecision, type ScheduleEvent } from "../schedules/decide-schedule.ts";
 import type { ScheduleStatus } from "../schedules/schedule-status.ts";
 import { toTimestamp } from "../resources/timestamp.ts";
@@ -213,7 +214,7 @@ function completed(
             {
               type: "Warning" as const,
               reason: "BackupPartial",
-              message: `Backup ${backup.name} is complete and can be restored, but it is not in ${missing.map(({ store, error }) => `"${store}" (${error})`).join(", ")}`,
+              message: `Backup ${backup.name} is complete and can be restored, but it is not in ${describeMissing(missing)}`,
             },
           ]),
     ],

@@ -189,11 +189,27 @@ describe("an ObjectStore", () => {
     failed("a", "2026-11-21T02:00:00Z", "store");
     const resource = failed("b", "2026-11-21T03:00:00Z", "store");
     failed("c", "2026-11-21T04:00:00Z", "other");
+    // It is complete, but not here.
+    const partial = store.create(backupDraft("e"));
+    const place = { destinationPath: "/backups", serverName: "pg" };
+    store.setStatus(
+      keyOf(partial),
+      {
+        phase: "completed",
+        stoppedAt: "2026-11-21T03:30:00Z",
+        destinations: [
+          { ...place, objectStore: "store", error: "no answer" },
+          { ...place, objectStore: "other" },
+        ],
+      },
+      {},
+    );
     // It was refused before anybody asked a store.
     failed("d", "2026-11-21T05:00:00Z", undefined);
     expect(reconciler.affectedBy({ type: "modified", resource })).toEqual([key]);
-    const expected = { pg: { lastFailedBackupTime: "2026-11-21T03:00:00Z" } };
+    const expected = { pg: { lastFailedBackupTime: "2026-11-21T03:30:00Z" } };
     expect((await status())["serverRecoveryWindow"]).toEqual(expected);
+    store.delete({ ...key, kind: "Backup", name: "e" });
     store.delete({ ...key, kind: "Backup", name: "b" });
 
     expect((await status())["serverRecoveryWindow"]).toEqual(expected);

@@ -1,3 +1,5 @@
+import { readdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { mib } from "../../common/units.ts";
 import { instanceStage } from "./testing/instance-stage.ts";
@@ -37,6 +39,43 @@ describe("a base backup on request", () => {
     expect((await instance.status()).backups).toEqual(backups);
     await instance.ask({ op: "forget-backup", id: "b-1" });
     expect((await instance.status()).backups).toEqual([]);
+  });
+
+  test("goes into each store in the form that it wants, and says which one does not have it", async () => {
+    const stage = await instanceStage();
+    const instance = await stage.instance();
+    const { archive } = instance.spec;
+    if (archive === undefined) throw new Error("there is no archive");
+    const second = await stage.folder.make("second");
+    const third = await stage.folder.make("third");
+    await instance.respecify({
+      archive: {
+        ...archive,
+        policy: 1,
+        walCompression: "zstd",
+        backupCompression: "zstd",
+        repositories: [
+          { name: "main", url: stage.store },
+          { name: "second", url: second, compression: { wal: "gzip", base: "none" } },
+          { name: "third", url: third },
+        ],
+      },
+    });
+    await instance.up();
+    await instance.sql("SELECT pg_switch_wal()");
+    await instance.until(({ archiving }) => archiving?.lastArchived !== undefined);
+    // Nobody can write there, and what is in the way is no directory.
+    await rm(third, { recursive: true });
+    await writeFile(third, "");
+
+    await instance.ask({ op: "backup", id: "b-1" });
+    const { backups } = await instance.until((status) => status.backups[0]?.state !== "running");
+
+    expect(backups[0]).toMatchObject({ state: "completed", result: { missing: [{ name: "third" }] } });
+    const stored = await readdir(join(second, "pg"), { recursive: true });
+    expect(stored.some((path) => path.endsWith("data.tar"))).toBe(true);
+    expect(stored.some((path) => /wals\/.*\.gz$/.test(path))).toBe(true);
+    expect(stored.some((path) => path.endsWith(".zst"))).toBe(false);
   });
 
   test("whose process was killed is found as failed by the next one, which can take another", async () => {

@@ -5,7 +5,8 @@ import type { Clock } from "../../common/clock.ts";
 import type { Log } from "../../common/log.ts";
 import { connect, type ConnectOptions, type SqlConnection } from "../../postgres/connection.ts";
 import type { BackupId } from "../../repository/backup-id.ts";
-import { closeRepositories, openRepositories } from "../../repository/open-repositories.ts";
+import { openEachRepository } from "../../repository/open-each-repository.ts";
+import { closeRepositories } from "../../repository/open-repositories.ts";
 import { parseServerName } from "../../repository/server-name.ts";
 import { formsOf } from "../../repository/stored-form.ts";
 import type { ArchiveSpec } from "../archive-spec.ts";
@@ -30,13 +31,13 @@ const applicationName = "tidemark backup";
 
 /**
  * Takes one base backup of a server into all repositories of its archive, with sessions and stores of its own. Throws what
- * `connect`, `openRepositories` and `createBackup` throw.
+ * `connect`, `openEachRepository` and `createBackup` throw.
  */
 export async function takeBackup(options: TakeBackupOptions): Promise<BackupResult> {
   const { archive, spoolDirectory, server, name, onId, onProgress, clock, log, signal } = options;
   await using connection = await connect({ ...server, applicationName, signal });
   await using primary = await connectPrimary(connection, options.primary, signal);
-  const repositories = await openRepositories({
+  const repositories = await openEachRepository({
     settings: archive.repositories,
     server: parseServerName(archive.server),
     log,
