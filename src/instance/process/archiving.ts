@@ -2,7 +2,7 @@ import { askAgent } from "../../agent/agent-client.ts";
 import { agentStatusSchema, type AgentStatus } from "../../agent/agent-status.ts";
 import { runAgent } from "../../agent/run-agent.ts";
 import type { Clock } from "../../common/clock.ts";
-import { describeError, EngineError } from "../../common/errors.ts";
+import { describeError } from "../../common/errors.ts";
 import type { Log } from "../../common/log.ts";
 import { closeRepositories, openRepositories } from "../../repository/open-repositories.ts";
 import { parseServerName } from "../../repository/server-name.ts";
