@@ -32,7 +32,7 @@ export function addRepositoryOptions(command: Command): Command {
     .option("-c, --config <file>", "configuration file (or TIDEMARK_CONFIG)")
     .option(
       "--repo <url>",
-      "repository: s3://bucket/path, gs://bucket/path or a directory; repeatable",
+      "repository: s3://bucket/path, gs://bucket/path, azure://account/container/path or a directory; repeatable",
       collect,
     )
     .option("--server <name>", "server name: names one PostgreSQL system in the repository")

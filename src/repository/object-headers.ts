@@ -47,4 +47,6 @@ const formatTags = (tags: Readonly<Record<string, string>> = {}): string =>
 
 /** Keys begin with the server's name (`keys.ts`). */
 const isOfBaseBackup = (key: string): boolean => /^[^/]+\/base\//.test(key);
-const isHistory = (key: string): boolean => /^[^/]+\/wals\/[0-9A-F]{8}\.history(?:\.[a-z0-9]+)?$/.test(key);
+/** Whether it is the key of a timeline's history file. */
+export const isHistory = (key: string): boolean =>
+  /^[^/]+\/wals\/[0-9A-F]{8}\.history(?:\.[a-z0-9]+)?$/.test(key);

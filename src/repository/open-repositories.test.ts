@@ -19,6 +19,24 @@ async function temporaryFolder(): Promise<string> {
   return path;
 }
 
+/** Takes every write, and keeps the headers of each. */
+async function listeningStore(): Promise<{ readonly origin: string; readonly seen: IncomingHttpHeaders[] }> {
+  const seen: IncomingHttpHeaders[] = [];
+  const server = createServer((request, response) => {
+    if (request.method === "PUT") seen.push(request.headers);
+    request.resume();
+    const [status, headers] =
+      request.method === "HEAD" ? [404, { "x-ms-error-code": "BlobNotFound" }] : [201, { etag: '"e"' }];
+    request.on("end", () => response.writeHead(status, headers).end());
+  });
+  await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, seen };
+}
+
 async function open(
   settings: readonly RepositorySettings[],
   access: Parameters<typeof openRepositories>[0]["access"] = { kind: "read" },
@@ -102,6 +120,22 @@ describe("opening repositories", () => {
     await expect(access(url)).rejects.toMatchObject({ code: "ENOENT" });
   });
 
+  test("knows a container of Azure that was claimed, however its address is written", async () => {
+    const folder = await temporaryFolder();
+    const credentialsFile = join(folder, "azure.json");
+    await writeFile(credentialsFile, '{"accountKey":"Z2VoZWlt"}', { mode: 0o600 });
+    const writer = { kind: "write", spoolDirectory: join(folder, "spool") } as const;
+    const noteOf = async (url: string) =>
+      (await open([{ url, credentialsFile }], writer))[0]?.claimNote?.path;
+
+    const usual = await noteOf("https://acct1.blob.core.windows.net/backups/pg/");
+
+    expect(usual).toBeDefined();
+    expect(await noteOf("azure://acct1/backups/pg")).toBe(usual);
+    expect(await noteOf("azure://acct1/backups/other")).not.toBe(usual);
+    expect(await noteOf("http://127.0.0.1:10000/acct1/backups/pg")).not.toBe(usual);
+  });
+
   test("takes the credentials of a store from its file, which must be closed to others", async () => {
     const credentialsFile = join(await temporaryFolder(), "credentials.json");
     await writeFile(credentialsFile, '{"accessKeyId":"a","secretAccessKey":"geheim"}', { mode: 0o600 });
@@ -167,21 +201,12 @@ describe("an encrypted repository", () => {
 });
 
 test("what an S3 store is to do with written objects is asked of it with every one", async () => {
-  const seen: IncomingHttpHeaders[] = [];
-  const s3 = createServer((request, response) => {
-    if (request.method === "PUT") seen.push(request.headers);
-    request.resume();
-    const status = request.method === "HEAD" ? 404 : 200;
-    request.on("end", () => response.writeHead(status, { etag: '"e"' }).end());
-  });
-  await new Promise<void>((ready) => s3.listen(0, "127.0.0.1", ready));
-  onTestFinished(() => void s3.close());
+  const { origin: endpoint, seen } = await listeningStore();
   const folder = await temporaryFolder();
   const credentialsFile = join(folder, "credentials.json");
   await writeFile(credentialsFile, JSON.stringify({ accessKeyId: "a", secretAccessKey: "s" }), {
     mode: 0o600,
   });
-  const endpoint = `http://127.0.0.1:${(s3.address() as AddressInfo).port}`;
   const [repository] = await open([
     {
       url: "s3://bucket/pg",
@@ -197,4 +222,23 @@ test("what an S3 store is to do with written objects is asked of it with every o
   expect(seen).toMatchObject([
     { "x-amz-server-side-encryption": "AES256", "x-amz-tagging": "team=data+%26+more" },
   ]);
+});
+
+test("the tags of a container's objects are those of the settings, and history files have their own", async () => {
+  const { origin, seen } = await listeningStore();
+  const credentialsFile = join(await temporaryFolder(), "credentials.json");
+  await writeFile(credentialsFile, '{"sasToken":"sv=1&sig=x"}', { mode: 0o600 });
+  const [repository] = await open([
+    {
+      url: `${origin}/acct1/backups/p`,
+      credentialsFile,
+      objectTags: { team: "data + more" },
+      historyTags: { kept: "long" },
+    },
+  ]);
+
+  await repository?.store.put("pg1/wals/0000000100000000/000000010000000000000001", [Buffer.from("x")]);
+  await repository?.store.put("pg1/wals/00000002.history", [Buffer.from("x")]);
+
+  expect(seen).toMatchObject([{ "x-ms-tags": "team=data%20%2B%20more" }, { "x-ms-tags": "kept=long" }]);
 });

@@ -4,6 +4,7 @@ import type { Log } from "../common/log.ts";
 import { openStore, parseStoreUrl } from "../storage/open-store.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import { wrapStore } from "../storage/wrap-store.ts";
+import { azureStoreOptions } from "./azure-settings.ts";
 import { ClaimNote, type ClaimedPlace } from "./claim-note.ts";
 import { gcsStoreOptions } from "./gcs-settings.ts";
 import { requireS3Settings, s3StoreOptions } from "./s3-settings.ts";
@@ -135,9 +136,16 @@ function claimNoteFor(
 function placeOf(settings: RepositorySettings): Pick<ClaimedPlace, "url" | "endpoint"> {
   const location = parseStoreUrl(settings.url);
   if (location.kind === "file") return { url: resolve(location.root) };
-  const { bucket, prefix = "", endpoint = settings.endpoint } = location.options;
-  const scheme = { s3: "s3", gcs: "gs" }[location.kind];
-  return { url: `${scheme}://${bucket}/${prefix}`, ...(endpoint === undefined ? {} : { endpoint }) };
+  const { prefix = "", endpoint = settings.endpoint } = location.options;
+  const at = endpoint === undefined ? {} : { endpoint };
+  switch (location.kind) {
+    case "s3":
+      return { url: `s3://${location.options.bucket}/${prefix}`, ...at };
+    case "gcs":
+      return { url: `gs://${location.options.bucket}/${prefix}`, ...at };
+    case "azure":
+      return { url: `azure://${location.options.account}/${location.options.container}/${prefix}`, ...at };
+  }
 }
 
 /** The store that settings name, unwrapped. Throws as `openRepositories`. */
@@ -151,6 +159,7 @@ export async function openSettingsStore(
     ...root,
     s3: s3StoreOptions(settings),
     gcs: gcsStoreOptions(settings),
+    azure: azureStoreOptions(settings),
     signal,
   });
 }

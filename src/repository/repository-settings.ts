@@ -2,6 +2,7 @@ import { z } from "zod";
 import { codecNames } from "../codec/codec.ts";
 import { parseBytes } from "../common/units.ts";
 import { describeError } from "../common/errors.ts";
+import { azureSettingsShape } from "./azure-settings.ts";
 import { s3SettingsShape } from "./s3-settings.ts";
 
 /** Sizes as people write them: `16MiB`, or a number of bytes. */
@@ -37,6 +38,7 @@ export const repositorySettings = z.strictObject({
   /** `s3://bucket/path`, `gs://bucket/path`, `file:///path` or a plain path. */
   url: z.string(),
   ...s3SettingsShape,
+  ...azureSettingsShape,
   /** Everything is encrypted before it leaves this machine. From the first object on, or not at all. */
   encryption: encryptionSettings.optional(),
   /** Of what is written here, all of it or each as said; as everywhere else when left out. A level goes with its codec. */

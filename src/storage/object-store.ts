@@ -3,7 +3,8 @@
  * add time-outs, limits, retries and logs; the conformance suite (`testing/conformance.ts`) is this contract as tests.
  *
  * Keys are relative to the store's root (the path part of its URL): non-empty, `/`-separated, no leading or trailing
- * slash, no `.` or `..` step, no control characters. Nothing is escaped.
+ * slash, no `.` or `..` step, no control characters. Nothing is escaped; a store that would change a name (a backslash, on
+ * Azure) refuses it (`usage`).
  */
 
 export interface ObjectInfo {

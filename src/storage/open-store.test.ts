@@ -2,6 +2,9 @@ import { describe, expect, test } from "vitest";
 import { openStore, parseStoreUrl } from "./open-store.ts";
 import { temporaryStore } from "./testing/temporary-store.ts";
 
+const azureForms =
+  "Write https://ACCOUNT.blob.core.windows.net/CONTAINER/path, azure://ACCOUNT/CONTAINER/path, or, of an emulator, http://HOST:PORT/ACCOUNT/CONTAINER/path.";
+
 describe("store URLs", () => {
   test.for([
     ["/srv/backup", { kind: "file", root: "/srv/backup" }],
@@ -53,6 +56,71 @@ describe("store URLs", () => {
         },
       },
     ],
+    [
+      "https://acct1.blob.core.windows.net/backups/pg/main/",
+      { kind: "azure", options: { account: "acct1", container: "backups", prefix: "pg/main" } },
+    ],
+    [
+      "azure://acct1/backups",
+      { kind: "azure", options: { account: "acct1", container: "backups", prefix: "" } },
+    ],
+    [
+      "https://acct1.blob.core.chinacloudapi.cn/backups/a%20b",
+      {
+        kind: "azure",
+        options: {
+          account: "acct1",
+          container: "backups",
+          prefix: "a b",
+          endpoint: "https://acct1.blob.core.chinacloudapi.cn",
+        },
+      },
+    ],
+    [
+      "https://acct1.privatelink.blob.core.windows.net/backups/p",
+      {
+        kind: "azure",
+        options: {
+          account: "acct1",
+          container: "backups",
+          prefix: "p",
+          endpoint: "https://acct1.privatelink.blob.core.windows.net",
+        },
+      },
+    ],
+    [
+      "http://127.0.0.1:10000/devstoreaccount1/backups/pg",
+      {
+        kind: "azure",
+        options: {
+          account: "devstoreaccount1",
+          container: "backups",
+          prefix: "pg",
+          endpoint: "http://127.0.0.1:10000/devstoreaccount1",
+        },
+      },
+    ],
+    [
+      "http://azurite/acct1/backups",
+      {
+        kind: "azure",
+        options: { account: "acct1", container: "backups", prefix: "", endpoint: "http://azurite/acct1" },
+      },
+    ],
+    [
+      "azure://acct1/backups/p?endpoint=http://127.0.0.1:10000/acct1&part-size=100MiB&ca-file=/ca.pem",
+      {
+        kind: "azure",
+        options: {
+          account: "acct1",
+          container: "backups",
+          prefix: "p",
+          endpoint: "http://127.0.0.1:10000/acct1",
+          partBytes: 104_857_600,
+          caFile: "/ca.pem",
+        },
+      },
+    ],
   ] as const)("%s is understood", ([url, location]) => {
     expect(parseStoreUrl(url)).toEqual(location);
   });
@@ -61,12 +129,12 @@ describe("store URLs", () => {
     [
       "",
       '"" is no place for a store',
-      "Write one of s3://bucket/path, gs://bucket/path, file:///path and plain paths.",
+      "Write one of s3://bucket/path, gs://bucket/path, azure://account/container/path (or its https:// address), file:///path and plain paths.",
     ],
     [
       "ftp://host/path",
       '"ftp://host/path" has the unknown scheme "ftp"',
-      "Supported are s3://bucket/path, gs://bucket/path, file:///path and plain paths.",
+      "Supported are s3://bucket/path, gs://bucket/path, azure://account/container/path (or its https:// address), file:///path and plain paths.",
     ],
     [
       "file://host/path",
@@ -131,6 +199,33 @@ describe("store URLs", () => {
       '"s3://b/p" has the unknown parameter "regoin"',
       "Known are endpoint, region, path-style, ca-file, profile, aws-profile, proxy, part-size, conditional-create.",
     ],
+    [
+      "https://s3.example.org/bucket/path",
+      '"https://s3.example.org/bucket/path" is not the address of an Azure container',
+      azureForms,
+    ],
+    [
+      "https://acct1.blob.core.windows.net/",
+      '"https://acct1.blob.core.windows.net/" names no container ("")',
+      azureForms,
+    ],
+    ["azure://Acct_1/c", '"azure://Acct_1/c" names no storage account ("Acct_1")', azureForms],
+    ["http://127.0.0.1:10000/acct1", '"http://127.0.0.1:10000/acct1" names no container ("")', azureForms],
+    [
+      "azure://acct1/two--dashes/x",
+      '"azure://acct1/two--dashes/x" names no container ("two--dashes")',
+      azureForms,
+    ],
+    [
+      "azure://acct1/backups?part-size=4001MiB",
+      '"4001MiB" is no value of "part-size"',
+      "Azure takes blocks of up to 4000MiB.",
+    ],
+    [
+      "azure://acct1/backups#x",
+      '"azure://acct1/backups" has a fragment (#…)',
+      "A # in the path is written %23.",
+    ],
   ] as const)("%j is refused with its reason", ([url, message, hint]) => {
     expect(() => parseStoreUrl(url)).toThrow(expect.objectContaining({ code: "usage", message, hint }));
   });
@@ -162,6 +257,23 @@ describe("store URLs", () => {
       );
     },
   );
+
+  test.for([
+    "https://acct1.blob.core.windows.net/backups?sv=2024-11-04&sp=racwdl&sig=geheim",
+    "https://acct1:geheim@acct1.blob.core.windows.net/backups",
+    "azure://acct1/backups?AccountKey=geheim",
+    "azure://acct1/backups?sas_token=geheim",
+    "azure://acct1/backups?connection-string=geheim",
+    "azure://acct1/backups?endpoint=https://user:geheim@host",
+  ])("credentials in the address of a container are refused and not repeated: %s", (url) => {
+    expect(() => parseStoreUrl(url)).toThrow(
+      expect.objectContaining({
+        code: "usage",
+        message: expect.not.stringContaining("geheim") as string,
+        hint: "URLs end up in logs and process lists: set AZURE_STORAGE_CONNECTION_STRING, AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN, or name a credentials file, instead.",
+      }),
+    );
+  });
 
   test("opens a directory by path and by URL", async () => {
     const { url } = await temporaryStore();

@@ -1,4 +1,7 @@
 /** From a URL, as people write it in configurations, to a store. Adapters are loaded when they are asked for. */
+import { signalOption } from "../common/abort.ts";
+import type { AzureStoreOptions } from "./azure/azure-store.ts";
+import { parseAzureUrl } from "./azure/azure-url.ts";
 import { parseFileUrl } from "./file/file-url.ts";
 import type { GcsStoreOptions } from "./gcs/gcs-store.ts";
 import { parseGcsUrl } from "./gcs/gcs-url.ts";
@@ -15,35 +18,46 @@ export interface OpenStoreOptions extends CallOptions {
   /** What the URL does not say, or may not (credentials); the URL's own parameters win. */
   readonly s3?: Partial<Omit<S3StoreOptions, "bucket" | "prefix">>;
   readonly gcs?: Partial<Omit<GcsStoreOptions, "bucket" | "prefix">>;
+  /** The same for a container of Azure. */
+  readonly azure?: Partial<Omit<AzureStoreOptions, "account" | "container" | "prefix">>;
 }
 
 /** What a store URL says. */
 export type StoreLocation =
   | { readonly kind: "file"; readonly root: string }
   | { readonly kind: "s3"; readonly options: S3StoreOptions }
-  | { readonly kind: "gcs"; readonly options: GcsStoreOptions };
+  | { readonly kind: "gcs"; readonly options: GcsStoreOptions }
+  | { readonly kind: "azure"; readonly options: AzureStoreOptions };
 
-const supported = "s3://bucket/path, gs://bucket/path, file:///path and plain paths";
+const supported =
+  "s3://bucket/path, gs://bucket/path, azure://account/container/path (or its https:// address), file:///path and plain paths";
 
 /**
  * Opens the store at a URL, unwrapped (see `wrapStore`): `s3://bucket/path?endpoint=…&region=…&path-style=true`,
- * `gs://bucket/path`, `file:///path`, or a plain path. Throws `usage` for anything else, and for credentials in the URL.
+ * `gs://bucket/path`, `https://account.blob.core.windows.net/container/path`, `azure://account/container/path`,
+ * `file:///path`, or a plain path. Throws `usage` for anything else, and for credentials in the URL; `config` for
+ * credentials that cannot be read.
  */
 export async function openStore(url: string, options: OpenStoreOptions = {}): Promise<ObjectStore> {
   const location = parseStoreUrl(url);
+  const signal = signalOption(options.signal);
   switch (location.kind) {
     case "s3": {
       const { openS3Store } = await import("./s3/s3-store.ts");
-      return openS3Store({ ...options.s3, ...location.options, ...signalOf(options) });
+      return openS3Store({ ...options.s3, ...location.options, ...signal });
     }
     case "gcs": {
       const { openGcsStore } = await import("./gcs/gcs-store.ts");
-      return openGcsStore({ ...options.gcs, ...location.options, ...signalOf(options) });
+      return openGcsStore({ ...options.gcs, ...location.options, ...signal });
+    }
+    case "azure": {
+      const { openAzureStore } = await import("./azure/azure-store.ts");
+      return openAzureStore({ ...options.azure, ...location.options, ...signal });
     }
     case "file": {
       const { openFileStore } = await import("./file/file-store.ts");
       const { createRoot = false, allowMissingRoot = false } = options;
-      return openFileStore({ root: location.root, createRoot, allowMissingRoot, ...signalOf(options) });
+      return openFileStore({ root: location.root, createRoot, allowMissingRoot, ...signal });
     }
   }
 }
@@ -62,11 +76,11 @@ export function parseStoreUrl(url: string): StoreLocation {
       return { kind: "s3", options: parseS3Url(url, parsed) };
     case "gs":
       return { kind: "gcs", options: parseGcsUrl(url, parsed) };
+    case "azure":
+    case "https":
+    case "http":
+      return { kind: "azure", options: parseAzureUrl(parsed) };
     default:
       throw badUrl(withoutQuery(parsed), `has the unknown scheme "${scheme}"`, `Supported are ${supported}.`);
   }
-}
-
-function signalOf(options: CallOptions): CallOptions {
-  return options.signal === undefined ? {} : { signal: options.signal };
 }

@@ -9,6 +9,7 @@ const packages: Readonly<Record<string, string>> = {
   radosgw: "radosgw",
   ceph: "ceph-common",
   setpriv: "util-linux",
+  openssl: "openssl",
 };
 
 /** What the Ceph gateway needs. */

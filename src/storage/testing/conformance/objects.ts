@@ -19,7 +19,6 @@ const awkwardKeys = [
   "deep/er/and/deeper/still.tar.gz",
   ".hidden",
   "..two-dots",
-  "back\\slash",
   'double"quote',
   "angle<brackets>&amp;",
 ];
@@ -90,6 +89,19 @@ export function testObjects(current: () => ObjectStore): void {
       expect(keysOf(await collect(store.list(full)))).toContain(full);
       await store.delete([full]);
       expect(await store.head(full)).toBeUndefined();
+    });
+
+    test("a backslash in a key stays one, or is refused", async () => {
+      const stored = store.put("awkward/back\\slash", [bytes("x")]);
+      const code = await stored.then(
+        () => "kept",
+        (error: unknown) => isEngineError(error) && error.code,
+      );
+
+      expect(["kept", "usage"]).toContain(code);
+      expect(keysOf(await collect(store.list("awkward/back")))).toEqual(
+        code === "kept" ? ["awkward/back\\slash"] : [],
+      );
     });
 
     test.for(["", "/a", "a/", "a//b", "a/../b", "..", ".", "./a", "a/.", "line\nbreak", "nul\0", "\ud800"])(
