@@ -8,6 +8,7 @@ import { sharedCephGateway } from "../ceph/shared-gateway.ts";
 import { controlPlane, exampleWith, type ControlPlaneUnderTest } from "../support/control-plane.ts";
 import { cephPrograms, leftOut, reasonToSkip } from "../support/peer-programs.ts";
 import { addRow, makeTables, readContents } from "../support/rows.ts";
+import { archived, contentsOf } from "../support/restorable.ts";
 import { until } from "../support/until.ts";
 
 const skipped = await reasonToSkip(cephPrograms);
@@ -55,7 +56,7 @@ describe.skipIf(skipped !== undefined)(`the examples, on a real S3 server${leftO
     const atKept = await readContents(sql);
     await addRow(sql, 2);
     const atEnd = await readContents(sql);
-    await archived(plane, "pg", sql);
+    await archived(plane, "pg", namespace, sql);
 
     const moment = await example(plane, "restore-to-a-moment", bucket);
     await replaceIn(
@@ -84,7 +85,7 @@ describe.skipIf(skipped !== undefined)(`the examples, on a real S3 server${leftO
     await makeTables(sql);
     await addRow(sql, 1);
     const contents = await readContents(sql);
-    await archived(plane, "pg", sql);
+    await archived(plane, "pg", namespace, sql);
 
     const backup = await plane.get<BackupObject>("backup", "pg-both", namespace);
     for (const folder of ["wals", `base/${backup?.status?.backupId}`]) {
@@ -117,7 +118,7 @@ describe.skipIf(skipped !== undefined)(`the examples, on a real S3 server${leftO
     await makeTables(sql);
     await addRow(sql, 1);
     const contents = await readContents(sql);
-    await archived(plane, "pg", sql);
+    await archived(plane, "pg", namespace, sql);
 
     await plane.ok(["restore", "pg", "-n", namespace, "--to", "latest", "--as", "pg-copy", "--yes"]);
 
@@ -150,31 +151,6 @@ describe.skipIf(skipped !== undefined)(`the examples, on a real S3 server${leftO
       expect(time).toMatch(/T(00|06|12|18):00:00Z$/);
   });
 });
-
-/** Until the segment that holds everything so far can be restored from. */
-async function archived(
-  plane: ControlPlaneUnderTest,
-  cluster: string,
-  sql: (text: string) => Promise<Record<string, unknown>[]>,
-): Promise<void> {
-  const [row] = await sql("SELECT pg_current_wal_insert_lsn()::text AS lsn");
-  await sql("SELECT pg_switch_wal()");
-  await until(
-    async () => {
-      const target = `lsn:${String(row?.["lsn"])}`;
-      const dryRun = ["restore", cluster, "-n", namespace, "--to", target, "--as", "look", "--dry-run"];
-      const { code, stderr } = await plane.run(dryRun);
-      return code === 0 ? undefined : stderr;
-    },
-    { timeoutMs: 60_000, everyMs: 500 },
-  );
-}
-
-async function contentsOf(plane: ControlPlaneUnderTest, cluster: string, within: string) {
-  await using connection = await plane.connect(cluster, { namespace: within });
-  // Awaited here: the connection must live until then.
-  return await readContents(async (text) => connection.query(text));
-}
 
 /** The names of all objects below a prefix, in order, without it. */
 async function objectNames(access: S3Access, bucket: string, prefix: string): Promise<string[]> {

@@ -99,7 +99,7 @@ test.each([
   ],
   [
     { destinationPath: "ftp://bucket" },
-    'store "store" is at "ftp://bucket", and only s3://, gs:// and directories are supported so far',
+    'store "store" is at "ftp://bucket", and only s3://, gs://, containers of Azure and directories are supported so far',
   ],
   [
     { s3Credentials: { accessKeyId: keys.accessKeyId } },

@@ -9,13 +9,14 @@ import {
 import type { RepositorySettings } from "../../repository/repository-settings.ts";
 import { refusedS3Settings } from "../../repository/s3-settings.ts";
 import type { ResourceStore } from "../resources/resource-store.ts";
+import { resolveAzure, type AzureFileCredentials } from "./azure-resolution.ts";
 import { resolveGcs } from "./gcs-resolution.ts";
 import { sidecarSettings } from "./sidecar-environment.ts";
 
 /** From what manifests say of a store, and the Secrets they name, to what is needed to open it. */
 
 export type StoreConfiguration = z.infer<typeof inTreeStore>;
-type KeySelector = { readonly name: string; readonly key: string };
+export type KeySelector = { readonly name: string; readonly key: string };
 
 /** One store as a cluster uses it. */
 export interface StoreDescription {
@@ -41,6 +42,7 @@ export interface StoreEncryption {
 /** As they are written into a file: an object as JSON, and a text as it is. */
 export type StoreCredentials =
   | { readonly accessKeyId: string; readonly secretAccessKey: string; readonly sessionToken?: string }
+  | AzureFileCredentials
   | string;
 
 /** Everything of a store, its secrets included: for files of mode 0600 and nothing else. */
@@ -110,7 +112,7 @@ export function resolveStore(
   const url = urlOf(configuration.destinationPath);
   if (url === undefined) {
     problems.push(
-      `store "${name}" is at "${configuration.destinationPath}", and only s3://, gs:// and directories are supported so far`,
+      `store "${name}" is at "${configuration.destinationPath}", and only s3://, gs://, containers of Azure and directories are supported so far`,
     );
   }
   const s3 = configuration.s3Credentials;
@@ -126,6 +128,8 @@ export function resolveStore(
   }
   const google = resolveGcs(name, configuration, read);
   problems.push(...google.problems);
+  const azure = resolveAzure(name, configuration, read);
+  problems.push(...azure.problems);
   if (problems.length > 0 || url === undefined) return { kind: "missing", problems };
   const settings = {
     name,
@@ -142,10 +146,10 @@ export function resolveStore(
   if (refused.length > 0) return { kind: "missing", problems: refused };
   return ok({
     ...description,
-    settings,
+    settings: { ...settings, ...azure.settings },
     credentials:
       accessKeyId === undefined || secretAccessKey === undefined
-        ? google.credentials
+        ? (google.credentials ?? azure.credentials)
         : { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) },
     certificates,
     encryption: encryption?.kind === "ok" ? encryption.value : undefined,
@@ -224,7 +228,8 @@ const secretData = z.record(z.string(), z.string());
 /** A trailing slash means nothing to Barman either. */
 function urlOf(destinationPath: string): string | undefined {
   const path = destinationPath.replace(/(?<=.)\/+$/, "");
-  return ["s3://", "gs://", "file://", "/"].some((start) => path.startsWith(start)) ? path : undefined;
+  const starts = ["s3://", "gs://", "azure://", "https://", "http://", "file://", "/"];
+  return starts.some((start) => path.startsWith(start)) ? path : undefined;
 }
 
 function ok<T>(value: T): Resolution<T> {

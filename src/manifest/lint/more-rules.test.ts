@@ -398,3 +398,68 @@ test("missing-tablespace: restored from a Backup, names without regard to case, 
     'warning spec.bootstrap.recovery: Cluster "pg" has a tablespace "Archive", and this one, which is restored from it, has not',
   ]);
 });
+
+describe("stores in Azure", () => {
+  const url = "https://acct1.blob.core.windows.net/backups/pg";
+  const secret = { name: "azure", key: "k" };
+  const store = (configuration: object) => ({
+    apiVersion: "barmancloud.cnpg.io/v1",
+    kind: "ObjectStore",
+    metadata: { name: "azure" },
+    spec: {
+      configuration: {
+        destinationPath: url,
+        azureCredentials: { connectionString: secret },
+        ...configuration,
+      },
+    },
+  });
+
+  test.each([
+    [{}, []],
+    [{ azureCredentials: { storageAccount: secret, storageSasToken: secret } }, []],
+    [{ azureCredentials: { inheritFromAzureAD: true } }, []],
+    [{ destinationPath: "http://127.0.0.1:10000/acct1/backups/pg" }, []],
+    [
+      { azureCredentials: { storageKey: secret } },
+      ["error spec.configuration: storageAccount must be given with a key or SAS token"],
+    ],
+    [
+      { destinationPath: "s3://backups/pg" },
+      [
+        "error spec.configuration: azureCredentials are given, but destinationPath is no address of a container of Azure",
+      ],
+    ],
+    [
+      { azureCredentials: undefined, s3Credentials: { inheritFromIAMRole: true } },
+      [
+        "error spec.configuration: s3Credentials are for s3://, and destinationPath is the address of a container of Azure",
+      ],
+    ],
+  ])("credentials: %j", (configuration, expected) => {
+    expect(findings("credentials", store(configuration))).toEqual(expected);
+  });
+
+  test.each([
+    [url, []],
+    ["azure://acct1/backups", []],
+    [
+      "https://minio.example/backups/pg",
+      [
+        'error spec.configuration.destinationPath: "https://minio.example/backups/pg" is not the address of an Azure container',
+      ],
+    ],
+    [
+      `${url}?sv=1&sig=geheim`,
+      [`error spec.configuration.destinationPath: "${url}" came with credentials in the URL`],
+    ],
+  ])("the address %s", (destinationPath, expected) => {
+    expect(findings("bad-store-address", store({ destinationPath }))).toEqual(expected);
+  });
+
+  test("encryption, which only S3 is asked for, is said to mean nothing", () => {
+    expect(findings("server-side-encryption", store({ data: { encryption: "AES256" } }))).toEqual([
+      'info spec.configuration.data.encryption: "AES256" is a wish that S3 knows: Azure encrypts everything anyway, and holds the key',
+    ]);
+  });
+});

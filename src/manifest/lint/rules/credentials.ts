@@ -35,7 +35,15 @@ function credentialErrors(configuration: Readonly<Record<string, unknown>>): rea
   if (given.length > 1) return [`too many credentials: ${given.join(" and ")}`];
   const part = configuration[given[0] ?? ""];
   if (!isRecord(part)) return [];
-  if (given[0] === "s3Credentials") return s3Errors(part);
+  const isAzure = typeof destination === "string" && /^(?:https?|azure):/.test(destination);
+  if (given[0] === "s3Credentials") {
+    return isAzure
+      ? ["s3Credentials are for s3://, and destinationPath is the address of a container of Azure"]
+      : s3Errors(part);
+  }
+  if (given[0] === "azureCredentials" && !isAzure) {
+    return ["azureCredentials are given, but destinationPath is no address of a container of Azure"];
+  }
   return given[0] === "azureCredentials" ? azureErrors(part) : googleErrors(part);
 }
 

@@ -1,3 +1,5 @@
+import { EngineError } from "../../../common/errors.ts";
+import { parseStoreUrl } from "../../../storage/open-store.ts";
 import { formatPath, valueAt, type FieldPath, type ManifestObject } from "../../manifest-object.ts";
 import { configurations, destinationsOf, externalClustersOf, serverNamePath } from "../cluster-stores.ts";
 import type { Finding, Rule } from "../rule.ts";
@@ -124,7 +126,7 @@ const badAddress: Rule = {
   severity: "error",
   summary: "an address without its scheme",
   explanation:
-    "`destinationPath` begins with s3://, gs://, or is the https address of an Azure container; `endpointURL` begins with http:// or https://. Without a scheme the first backup fails.",
+    "`destinationPath` begins with s3://, gs://, or is the https address of an Azure container; `endpointURL` begins with http:// or https://. Without a scheme the first backup fails, and so it does with an https address that names no container.",
   *check(world) {
     for (const { object, path } of configurations(world)) {
       const destination = textAt(object, ...path, "destinationPath");
@@ -135,6 +137,10 @@ const badAddress: Rule = {
           message: `"${destination}" has no scheme`,
           hint: `Write s3://${destination}, for example.`,
         };
+      }
+      const problem = destination === undefined ? undefined : azureProblem(destination);
+      if (problem !== undefined && !isSetAt(object, ...path, "googleCredentials")) {
+        yield { object, path: [...path, "destinationPath"], ...problem };
       }
       const endpoint = textAt(object, ...path, "endpointURL");
       if (endpoint !== undefined && !/^https?:\/\//.test(endpoint)) {
@@ -149,12 +155,24 @@ const badAddress: Rule = {
   },
 };
 
+/** What is wrong with an address that could only be that of a container of Azure; Google's console has such ones as well. */
+function azureProblem(destination: string): Pick<Finding, "message" | "hint"> | undefined {
+  if (!/^(?:https?|azure):\/\//.test(destination)) return undefined;
+  try {
+    parseStoreUrl(destination);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    return { message: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) };
+  }
+}
+
 const serverSideEncryption: Rule = {
   id: "server-side-encryption",
   severity: "info",
   summary: "encryption that the provider holds the key of",
   explanation:
-    "`encryption: AES256` and `aws:kms` ask the store to encrypt on its side: whoever may read the bucket reads plain data, and the provider holds the key. It is honoured. It is no encryption of your own.",
+    "`encryption: AES256` and `aws:kms` ask the store to encrypt on its side: whoever may read the bucket reads plain data, and the provider holds the key. It is honoured by S3; Azure does so unasked. It is no encryption of your own.",
   *check(world) {
     for (const { object, path } of configurations(world)) {
       for (const part of ["wal", "data"]) {
@@ -164,7 +182,9 @@ const serverSideEncryption: Rule = {
         yield {
           object,
           path: at,
-          message: `"${value}" is encryption by the store, which holds the key: whoever may read the bucket reads plain data`,
+          message: recordAt(object, ...path, "azureCredentials")
+            ? `"${value}" is a wish that S3 knows: Azure encrypts everything anyway, and holds the key`
+            : `"${value}" is encryption by the store, which holds the key: whoever may read the bucket reads plain data`,
         };
         break;
       }
