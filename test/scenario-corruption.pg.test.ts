@@ -133,7 +133,7 @@ async function fetched(name: string, sound: Buffer): Promise<string> {
 
 async function planned(backup: string) {
   const plan = await planRestore({
-    repository: system.repository,
+    repositories: [system.repository],
     request: { target: { kind: "latest" }, timeline: "latest", backup },
   });
   if (plan.kind === "reachable") return plan;
@@ -149,7 +149,6 @@ async function restored(name: string, backup: string): Promise<string> {
   try {
     const plan = await planned(backup);
     await runRestore({
-      repository: system.repository,
       plan,
       dataDirectory,
       tablespaceMap: new Map(),

@@ -191,12 +191,11 @@ test("a restore during which any one call to the store fails cannot be started, 
   const dataDirectory = system.path("restored-in-trouble");
   const restore = async (through: ObjectStore): Promise<void> => {
     const plan = await planRestore({
-      repository: { ...repository, store: through },
+      repositories: [{ ...repository, store: through }],
       request: { target: { kind: "latest" }, timeline: "latest", backup: "auto" },
     });
     if (plan.kind === "unreachable") throw new Error(plan.reason);
     await runRestore({
-      repository: { ...repository, store: through },
       plan,
       dataDirectory,
       tablespaceMap: new Map(),

@@ -9,7 +9,7 @@ import type { WalFileName } from "../postgres/wal-file-name.ts";
 import type { Repository } from "../repository/repository.ts";
 import { consumeWalObject } from "../repository/wal-stream.ts";
 import { readWalSum } from "../repository/wal-sum.ts";
-import { WalContentCheck } from "./wal-content-check.ts";
+import { WalContentCheck } from "../repository/wal-content-check.ts";
 
 export interface Delivery {
   readonly file: WalFileName;

@@ -22,7 +22,7 @@ import { PieceMemory } from "./piece.ts";
 import { Progress } from "./progress.ts";
 import { TargetUpload } from "./target-upload.ts";
 import { testBackup } from "./testing/test-backup.ts";
-import { planUpload } from "./upload-plan.ts";
+import { planUpload } from "../storage/upload-plan.ts";
 
 let root: string;
 let store: ObjectStore;

@@ -28,7 +28,7 @@ import { Pace } from "./pace.ts";
 import { PageCheck } from "./page-check.ts";
 import { PartWriter } from "./part-writer.ts";
 import type { Progress } from "./progress.ts";
-import { MarkRenewal, markOf, writeRunningMark, type RunningMark } from "./running-mark.ts";
+import { MarkRenewal, markOf, writeRunningMark, type RunningMark } from "../repository/running-mark.ts";
 import { ServerBackup } from "./server-backup.ts";
 import { surveyArchive, workItems } from "./work-queue.ts";
 

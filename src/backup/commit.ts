@@ -3,9 +3,8 @@ import type { BackupId } from "../repository/backup-id.ts";
 import type { FinishedBackupInfo } from "../repository/backup-info.ts";
 import { formatBackupInfo } from "../repository/backup-info-text.ts";
 import { formatBackupManifest, type BackupManifest } from "../repository/backup-manifest.ts";
-import { backupInfoKey, backupManifestKey, backupPrefix } from "../repository/keys.ts";
+import { backupInfoKey, backupManifestKey, backupPrefix, removalKey } from "../repository/keys.ts";
 import { describeRepository, type Repository } from "../repository/repository.ts";
-import { removalKey } from "./remove-backup.ts";
 
 export async function writeManifest(
   repository: Repository,

@@ -7,7 +7,7 @@ import type { FinishedBackupInfo } from "../repository/backup-info.ts";
 import type { ArchiveWaiter, NeededWal } from "./archive-wait.ts";
 import { requireParts, requireVisible, writeInfo, writeManifest } from "./commit.ts";
 import type { Destination } from "./destination.ts";
-import { runningMarkKey } from "./running-mark.ts";
+import { runningMarkKey } from "../repository/running-mark.ts";
 
 export interface CopyRecords {
   readonly id: BackupId;

@@ -15,7 +15,7 @@ import { BackupRun } from "./backup-run.ts";
 import { requireFilesHere } from "./backup-source.ts";
 import { Destinations } from "./destinations.ts";
 import { Progress, type BackupProgress } from "./progress.ts";
-import { markOf } from "./running-mark.ts";
+import { markOf } from "../repository/running-mark.ts";
 import { takeBackupId } from "./take-id.ts";
 
 export interface CreateBackupRequest {

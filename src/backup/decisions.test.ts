@@ -11,7 +11,7 @@ import { openFileStore } from "../storage/file/file-store.ts";
 import { resolveOptions } from "./backup-options.ts";
 import { serverTime } from "./backup-records.ts";
 import { findIncompleteBackups, lifeSign } from "./incomplete.ts";
-import { runningMarkKey } from "./running-mark.ts";
+import { runningMarkKey } from "../repository/running-mark.ts";
 import { takeBackupId } from "./take-id.ts";
 import { testBackup } from "./testing/test-backup.ts";
 

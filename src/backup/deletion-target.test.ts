@@ -12,7 +12,7 @@ import { openFileStore } from "../storage/file/file-store.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import { deleteBackup } from "./delete-backup.ts";
 import { findDeletionTarget } from "./deletion-target.ts";
-import { runningMarkKey, writeRunningMark } from "./running-mark.ts";
+import { runningMarkKey, writeRunningMark } from "../repository/running-mark.ts";
 
 const server = parseServerName("srv");
 const warnings: string[] = [];

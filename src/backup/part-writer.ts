@@ -13,7 +13,7 @@ import { PartUpload } from "./part-upload.ts";
 import { PieceMemory } from "./piece.ts";
 import { Publication } from "./publication.ts";
 import { TargetUpload } from "./target-upload.ts";
-import { planUpload } from "./upload-plan.ts";
+import { planUpload } from "../storage/upload-plan.ts";
 
 export interface PartWriterOptions {
   readonly destinations: Destinations;

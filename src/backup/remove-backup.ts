@@ -1,7 +1,6 @@
 import type { BackupId } from "../repository/backup-id.ts";
-import { backupInfoKey, backupPrefix } from "../repository/keys.ts";
+import { backupInfoKey, backupPrefix, removalKey } from "../repository/keys.ts";
 import type { Repository } from "../repository/repository.ts";
-import type { ServerName } from "../repository/server-name.ts";
 
 /** Keys per delete call. */
 const batchSize = 1000;
@@ -10,10 +9,6 @@ export interface RemovedObjects {
   readonly objects: number;
   readonly bytes: number;
 }
-
-/** In a backup's folder: somebody takes the backup for dead and removes it. */
-export const removalKey = (server: ServerName, id: BackupId): string =>
-  `${backupPrefix(server, id)}x-tidemark/removing.json`;
 
 /**
  * Removes what an unfinished backup left, unless it turns out to have finished: then undefined is returned. It is not too

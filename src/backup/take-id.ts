@@ -5,7 +5,7 @@ import { backupPrefix } from "../repository/keys.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { Destination } from "./destination.ts";
 import type { Destinations } from "./destinations.ts";
-import { runningMarkKey, writeRunningMark, type RunningMark } from "./running-mark.ts";
+import { runningMarkKey, writeRunningMark, type RunningMark } from "../repository/running-mark.ts";
 
 /** Seconds that may be taken in a row before something is wrong with the clock. */
 const maxAttempts = 30;

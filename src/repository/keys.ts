@@ -20,6 +20,10 @@ export const keepKey = (server: ServerName, id: BackupId): string => `${server}/
 export const backupManifestKey = (server: ServerName, id: BackupId): string =>
   `${server}/base/${id}/x-tidemark/manifest.json`;
 
+/** In a backup's folder: somebody takes the backup for dead and removes it. */
+export const removalKey = (server: ServerName, id: BackupId): string =>
+  `${server}/base/${id}/x-tidemark/removing.json`;
+
 /** Which PostgreSQL system this repository belongs to. */
 export const identityKey = (server: ServerName): string => `${server}/x-tidemark/repository.json`;
 

@@ -108,7 +108,7 @@ async function openRepository(
 
 async function openBareRepository(
   settings: NamedSettings,
-  { server: usualServer, log, access, signal }: OpenRepositoriesOptions,
+  { server: usualServer, log, access, signal, settings: all }: OpenRepositoriesOptions,
 ): Promise<Repository> {
   const { name } = settings;
   const server = settings.server === undefined ? usualServer : parseServerName(settings.server);
@@ -118,7 +118,7 @@ async function openBareRepository(
   const store = await openWrapped(settings, repositoryLog, signal, {
     createRoot: access.kind === "write" && !isBegun,
     // It is not mounted just now; the others must not wait for it, nor must it be made.
-    allowMissingRoot: isBegun,
+    allowMissingRoot: isBegun || (access.kind === "read" && all.length > 1),
   });
   return { name, server, store, log: repositoryLog, ...(claimNote === undefined ? {} : { claimNote }) };
 }

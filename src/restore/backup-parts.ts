@@ -20,9 +20,20 @@ export interface RestorePart {
   readonly tarBytes: number | undefined;
 }
 
+/** A part that cannot be restored from: it is missing, or has another size than the manifest says. */
+export interface DamagedPart {
+  readonly key: string;
+  readonly reason: string;
+}
+
 export interface BackupParts {
+  /** `data`, and each tablespace's. */
+  readonly archives: readonly ArchiveName[];
   /** `data` first, each archive's parts in their order. */
   readonly parts: readonly RestorePart[];
+  /** Those of them that have the size that the manifest says. */
+  readonly sound: readonly RestorePart[];
+  readonly damaged: readonly DamagedPart[];
   readonly manifest: BackupManifest | undefined;
   readonly storedBytes: number;
   /** Why the backup cannot be restored: parts that are missing or not as they should be. Empty for a whole backup. */
@@ -55,18 +66,23 @@ export function checkBackupParts(
 ): BackupParts {
   const { manifest, oids } = expected;
   const listed = objects.flatMap((object) => parsePart(prefix, object, manifest) ?? []);
-  const wanted = new Set<string>(["data", ...oids.map(String)]);
+  const archives: readonly ArchiveName[] = ["data", ...oids.map((oid): ArchiveName => `${oid}`)];
+  const wanted: ReadonlySet<string> = new Set(archives);
   const parts = listed
     .filter(({ name, archive }) => (manifest === undefined ? wanted.has(archive) : isNamedBy(manifest, name)))
     .sort((a, b) => rank(a) - rank(b) || a.index - b.index);
+  const damaged = manifest === undefined ? [] : damagedParts(prefix, manifest, parts);
   return {
+    archives,
     parts,
+    sound: parts.filter(({ key }) => !damaged.some((part) => part.key === key)),
+    damaged,
     manifest,
     storedBytes: parts.reduce((sum, { storedBytes }) => sum + storedBytes, 0),
     problems:
       manifest === undefined
         ? problemsOfRows(parts, [...wanted])
-        : problemsOfManifest(manifest, parts, wanted),
+        : problemsOfManifest(manifest, damaged, wanted),
   };
 }
 
@@ -97,20 +113,32 @@ function parsePart(
   };
 }
 
-function problemsOfManifest(
+function damagedParts(
+  prefix: string,
   manifest: BackupManifest,
   parts: readonly RestorePart[],
+): DamagedPart[] {
+  return manifest.parts.flatMap(({ name, storedBytes }) => {
+    const part = parts.find((candidate) => candidate.name === name);
+    const key = `${prefix}${name}`;
+    if (part === undefined) return [{ key, reason: `"${name}" is missing` }];
+    if (part.storedBytes === storedBytes) return [];
+    const reason = `"${name}" has ${part.storedBytes} bytes, but its manifest says ${storedBytes}`;
+    return [{ key, reason }];
+  });
+}
+
+function problemsOfManifest(
+  manifest: BackupManifest,
+  damaged: readonly DamagedPart[],
   wanted: ReadonlySet<string>,
 ): string[] {
-  const problems = manifest.parts.flatMap(({ name, storedBytes }) => {
-    const part = parts.find((candidate) => candidate.name === name);
-    if (part === undefined) return [`"${name}" is missing`];
-    if (part.storedBytes === storedBytes) return [];
-    return [`"${name}" has ${part.storedBytes} bytes, but its manifest says ${storedBytes}`];
-  });
   const archives = new Set(manifest.parts.map(({ archive }) => archive));
   const absent = [...wanted].filter((archive) => !archives.has(archive));
-  return [...problems, ...absent.map((archive) => `its manifest names no part of "${archive}"`)];
+  return [
+    ...damaged.map(({ reason }) => reason),
+    ...absent.map((archive) => `its manifest names no part of "${archive}"`),
+  ];
 }
 
 /** Without a manifest a lost last part cannot be noticed; a gap in the numbers, and a lost archive, can. */

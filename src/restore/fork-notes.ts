@@ -1,8 +1,8 @@
 import { formatLsn } from "../postgres/lsn.ts";
 import { targetTimeMicros } from "../postgres/recovery-settings-time.ts";
 import type { PlanFacts, RecoveryPlan } from "../repository/recovery-plan.ts";
-import type { Repository } from "../repository/repository.ts";
 import { forksAfter } from "../repository/timeline-fork.ts";
+import type { WalReader } from "../repository/wal-reader.ts";
 import { newestTimeBefore } from "./wal-end.ts";
 
 /**
@@ -14,7 +14,7 @@ import { newestTimeBefore } from "./wal-end.ts";
  * Throws as `findWalEnd`.
  */
 export async function forkNotes(
-  repository: Repository,
+  readWal: WalReader,
   given: {
     readonly facts: PlanFacts;
     readonly recovery: RecoveryPlan;
@@ -32,7 +32,7 @@ export async function forkNotes(
   const notes: string[] = [];
   for (const { parent, child, switchLsn, childStoredAt } of forks) {
     if (childStoredAt !== undefined && BigInt(childStoredAt.getTime()) * 1000n < wanted) continue;
-    const before = await newestTimeBefore(repository, switchLsn, {
+    const before = await newestTimeBefore(readWal, switchLsn, {
       segments,
       segmentSizeBytes,
       systemIdentifier,

@@ -68,7 +68,7 @@ test("a restore killed at any step cannot be started by mistake, is recognised, 
   expect(await readdir(dataDirectory)).toContain(markerName);
 
   const plan = await planRestore({
-    repository: sample.repository,
+    repositories: [sample.repository],
     request: { target: { kind: "latest" }, timeline: "latest", backup: "auto" },
   });
   if (plan.kind === "unreachable") throw new Error(plan.reason);

@@ -21,7 +21,7 @@ import {
 
 async function plan(sample: SampleRepository, target: RecoveryTarget): Promise<RestorePlan> {
   const planned = await planRestore({
-    repository: sample.repository,
+    repositories: [sample.repository],
     request: { target, timeline: "latest", backup: "auto" },
   });
   if (planned.kind === "unreachable") throw new Error(`${planned.reason}: ${planned.hint}`);
@@ -30,7 +30,7 @@ async function plan(sample: SampleRepository, target: RecoveryTarget): Promise<R
 
 async function refusal(sample: SampleRepository, target: RecoveryTarget): Promise<string> {
   const planned = await planRestore({
-    repository: sample.repository,
+    repositories: [sample.repository],
     request: { target, timeline: "latest", backup: "auto" },
   });
   if (planned.kind === "reachable") throw new Error("expected a refusal");
@@ -47,7 +47,6 @@ async function restored(
   const found = await plan(sample, target);
   const dataDirectory = join(pg.folder.path, `restored-${Math.random().toString(36).slice(2)}`);
   await runRestore({
-    repository: sample.repository,
     plan: found,
     dataDirectory,
     tablespaceMap: new Map(),
@@ -168,7 +167,6 @@ test("a restored server does not archive, keeps its origin's limits, and has a h
   const dataDirectory = join(source.folder.path, "restored");
 
   const result = await runRestore({
-    repository: sample.repository,
     plan: found,
     dataDirectory,
     tablespaceMap: new Map(),

@@ -8,7 +8,8 @@ import { faultPoint } from "../common/fault-point.ts";
 import type { Log } from "../common/log.ts";
 import { formatBytes } from "../common/units.ts";
 import { serverMajor } from "../repository/backup-info.ts";
-import { describeRepository, type Repository } from "../repository/repository.ts";
+import { describeRepository } from "../repository/repository.ts";
+import { describeReplaced, type ReplacedObject } from "../repository/several-repositories.ts";
 import type { RestorePart } from "./backup-parts.ts";
 import { checkBackupLabel, checkControlFile } from "./check-restored.ts";
 import { requireDiskSpace, spaceNeeds } from "./disk-space.ts";
@@ -20,7 +21,7 @@ import { syncFileSystems } from "./sync-file-systems.ts";
 import { tablespaceTargets, type TablespaceMap, type TablespaceTarget } from "./tablespaces.ts";
 import { requireEmptyDataDirectory, requireEmptyTablespaceDirectory } from "./target-directory.ts";
 import { TreeWriter, type Owner } from "./tree-writer.ts";
-import { unpackParts } from "./unpack.ts";
+import { unpackArchives } from "./unpack.ts";
 
 /** How far a restore is. Sizes are of the stored objects. */
 export interface RestoreProgress {
@@ -30,7 +31,7 @@ export interface RestoreProgress {
 }
 
 export interface RestoreOptions {
-  readonly repository: Repository;
+  /** Its sources are read from. */
   readonly plan: RestorePlan;
   /** Absent or empty. */
   readonly dataDirectory: string;
@@ -55,6 +56,8 @@ export interface RestoreResult {
   readonly dataBytes: number;
   readonly storedBytes: number;
   readonly durationMs: number;
+  /** Objects that were damaged or missing in one repository, and what stood in for them. */
+  readonly replaced: readonly ReplacedObject[];
   /** What a person should know: what was changed in the configuration. */
   readonly notes: readonly string[];
 }
@@ -72,7 +75,7 @@ const maxDefaultParts = 8;
  */
 export async function runRestore(options: RestoreOptions): Promise<RestoreResult> {
   const started = performance.now();
-  const { repository, plan, log, signal } = options;
+  const { plan, log, signal } = options;
   const dataDirectory = resolve(options.dataDirectory);
   const { backup } = plan.recovery;
   const tablespaces = await checkBeforeWriting(dataDirectory, options);
@@ -82,7 +85,7 @@ export async function runRestore(options: RestoreOptions): Promise<RestoreResult
   await writeMarker(dataDirectory, {
     restoreId,
     backup: backup.id,
-    repository: describeRepository(repository),
+    repository: plan.sources.map(({ repository }) => describeRepository(repository)).join(", "),
     startedAt: new Date().toISOString(),
     tablespaceDirectories: linked(tablespaces),
   });
@@ -97,13 +100,17 @@ export async function runRestore(options: RestoreOptions): Promise<RestoreResult
 
   const writers = createWriters(options, dataDirectory, tablespaces, place);
   const report = reporter(options);
-  await unpackParts({
-    repository,
-    parts: plan.backup.parts,
+  const replaced: ReplacedObject[] = [...plan.layouts.replaced];
+  await unpackArchives({
+    archives: plan.layouts.archives,
     writerOf: (archive) => writers.get(archive) ?? missingWriter(archive),
-    independentParts: plan.backup.manifest !== undefined,
+    clear: async (archive) => clearArchive(archive, writers, { dataDirectory, tablespaces }),
     concurrency: options.concurrency ?? Math.min(availableParallelism() + 1, maxDefaultParts),
     onBytes: report.addBytes,
+    onReplaced: (object) => {
+      replaced.push(object);
+      log.warn("an object of the backup is bad here, and is taken from another repository", { ...object });
+    },
     signal,
   });
   for (const writer of writers.values()) writer.finish();
@@ -135,7 +142,8 @@ export async function runRestore(options: RestoreOptions): Promise<RestoreResult
     dataBytes: all.reduce((sum, { writtenBytes }) => sum + writtenBytes, 0),
     storedBytes: plan.backup.storedBytes,
     durationMs: performance.now() - started,
-    notes,
+    replaced,
+    notes: [...replaced.slice(plan.layouts.replaced.length).map(describeReplaced), ...notes],
   };
   log.info(`restored ${formatBytes(result.dataBytes)}`, {
     backup: backup.id,
@@ -199,16 +207,26 @@ function createWriters(
   tablespaces: readonly TablespaceTarget[],
   place: (archive: RestorePart["archive"]) => string,
 ): Map<RestorePart["archive"], TreeWriter> {
-  const { plan, owner } = options;
-  const overwrite = plan.backup.manifest === undefined;
-  const data = new TreeWriter({ root: dataDirectory, owner, overwrite, placeOf: placeInDataDirectory });
+  const { owner } = options;
+  const data = new TreeWriter({ root: dataDirectory, owner, placeOf: placeInDataDirectory });
   const writers = new Map<RestorePart["archive"], TreeWriter>([["data", data]]);
   for (const { oid, kind } of tablespaces) {
     if (kind === "in-place") data.ensureDirectory(`pg_tblspc/${oid}`);
     const root = place(`${oid}`);
-    writers.set(`${oid}`, new TreeWriter({ root, owner, overwrite, placeOf: placeInTablespace }));
+    writers.set(`${oid}`, new TreeWriter({ root, owner, placeOf: placeInTablespace }));
   }
   return writers;
+}
+
+/** What is not of the archive itself stays: marks, and tablespaces that lie in the data directory. */
+async function clearArchive(
+  archive: RestorePart["archive"],
+  writers: ReadonlyMap<RestorePart["archive"], TreeWriter>,
+  place: { readonly dataDirectory: string; readonly tablespaces: readonly TablespaceTarget[] },
+): Promise<void> {
+  const inPlace = place.tablespaces.filter(({ kind }) => kind === "in-place");
+  const kept = archive === "data" ? inPlace.map(({ oid }) => join("pg_tblspc", String(oid))) : [];
+  await writers.get(archive)?.takeBackAll([markerName, ...kept]);
 }
 
 function missingWriter(archive: string): never {

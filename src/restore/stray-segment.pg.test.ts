@@ -32,7 +32,7 @@ test("a timeline whose first segment is not archived yet is refused, because Pos
     const target =
       lsn === undefined ? { kind: "latest" as const } : { kind: "lsn" as const, lsn, inclusive: false };
     const planned = await planRestore({
-      repository,
+      repositories: [repository],
       request: { target, timeline: timelineId(1), backup: "auto" },
     });
     if (planned.kind === "unreachable") throw new Error(planned.reason);
@@ -44,7 +44,6 @@ test("a timeline whose first segment is not archived yet is refused, because Pos
     };
     const dataDirectory = join(source.folder.path, name);
     await runRestore({
-      repository,
       plan,
       dataDirectory,
       tablespaceMap: new Map(),
@@ -76,7 +75,7 @@ test("a timeline whose first segment is not archived yet is refused, because Pos
   await second.kill();
 
   const planned = await planRestore({
-    repository,
+    repositories: [repository],
     request: { target: { kind: "latest" }, timeline: "latest", backup: "auto" },
   });
   expect(planned).toMatchObject({

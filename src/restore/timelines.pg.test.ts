@@ -23,7 +23,7 @@ async function planTo(
   timeline: "latest" | TimelineId,
 ): Promise<RestorePlan> {
   const plan = await planRestore({
-    repository: sample.repository,
+    repositories: [sample.repository],
     request: { target, timeline, backup: "auto" },
   });
   if (plan.kind === "unreachable") throw new Error(`${plan.reason}: ${plan.hint}`);
@@ -39,7 +39,6 @@ async function continueFrom(
 ): Promise<TestServer> {
   const dataDirectory = join(source.folder.path, name);
   await runRestore({
-    repository: sample.repository,
     plan,
     dataDirectory,
     tablespaceMap: new Map(),

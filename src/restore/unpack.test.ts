@@ -12,7 +12,7 @@ import { heldControlPath } from "./marker.ts";
 import { placeInDataDirectory } from "./members.ts";
 import { tarOf, type SampleMember } from "./testing/tar.ts";
 import { TreeWriter } from "./tree-writer.ts";
-import { unpackParts } from "./unpack.ts";
+import { unpackArchives } from "./unpack.ts";
 
 interface Attempt extends AsyncDisposable {
   readonly root: string;
@@ -58,19 +58,16 @@ async function attempt(): Promise<Attempt> {
           tarBytes: undefined,
         });
       }
-      const writer = new TreeWriter({
-        root,
-        owner: undefined,
-        overwrite: foreign,
-        placeOf: placeInDataDirectory,
-      });
-      await unpackParts({
-        repository,
-        parts,
+      const writer = new TreeWriter({ root, owner: undefined, placeOf: placeInDataDirectory });
+      const unit = (own: readonly RestorePart[]) =>
+        ({ archive: "data", overwrite: foreign, copies: [{ repository, parts: own }] }) as const;
+      await unpackArchives({
+        archives: [{ archive: "data", ways: [foreign ? [unit(parts)] : parts.map((part) => unit([part]))] }],
         writerOf: () => writer,
-        independentParts: !foreign,
+        clear: async () => writer.takeBackAll([]),
         concurrency: 3,
         onBytes: () => undefined,
+        onReplaced: () => undefined,
       });
       writer.finish();
     },

@@ -1,13 +1,12 @@
 import { checkSegmentHeader } from "../postgres/wal-page-header.ts";
-import { segmentStartLsn } from "../postgres/wal-file-name.ts";
+import { segmentStartLsn, type WalSegmentName } from "../postgres/wal-file-name.ts";
 import { assert } from "../common/errors.ts";
 import { lsn, type Lsn } from "../postgres/lsn.ts";
 import type { SystemIdentifier } from "../postgres/system-identifier.ts";
 import type { TransactionRecord } from "../postgres/wal-record.ts";
 import { walkWalSegment, type WalContinuation, type WalSegmentEnd } from "../postgres/wal-records.ts";
-import type { Repository } from "../repository/repository.ts";
-import { readWalObject } from "../repository/wal-content.ts";
 import type { WalObject } from "../repository/wal-inventory.ts";
+import type { WalReader } from "../repository/wal-reader.ts";
 
 /** What the last segments of an unbroken run of WAL say about its end. */
 export interface WalEnd {
@@ -40,14 +39,14 @@ export interface WalEndRequest {
  * Reads the last segments of a run backwards, one in memory at a time, until one holds what is asked for. Throws
  * `wal-refused` for a segment of another system, `object-corrupt` for one that cannot be decoded.
  */
-export async function findWalEnd(repository: Repository, request: WalEndRequest): Promise<WalEnd> {
-  const { segments, segmentSizeBytes, maxSegments, signal } = request;
+export async function findWalEnd(readWal: WalReader, request: WalEndRequest): Promise<WalEnd> {
+  const { segments, maxSegments } = request;
   let end: { readonly endLsn: Lsn; readonly lastRecordLsn: Lsn | undefined } | undefined;
   let newest: TransactionRecord | undefined;
   let next: WalContinuation | undefined;
   let segmentsRead = 0;
   for (const object of segments.slice(-maxSegments).toReversed()) {
-    const bytes = await readWalObject(repository, object, { maxBytes: segmentSizeBytes, signal });
+    const bytes = await readSegment(readWal, object, request);
     let newestHere: TransactionRecord | undefined;
     const walked = walk(object, bytes, { ...request, next }, (event) => {
       if (newestHere === undefined || event.timeMicros > newestHere.timeMicros) newestHere = event;
@@ -78,16 +77,16 @@ export async function findWalEnd(repository: Repository, request: WalEndRequest)
  * none did in the last `maxSegments` segments up to there. Throws as `findWalEnd`.
  */
 export async function newestTimeBefore(
-  repository: Repository,
+  readWal: WalReader,
   position: Lsn,
   request: Omit<WalEndRequest, "findTransaction">,
 ): Promise<bigint | undefined> {
-  const { segments, segmentSizeBytes, maxSegments, signal } = request;
+  const { segments, segmentSizeBytes, maxSegments } = request;
   const before = segments.filter(
     ({ file }) => file.kind === "segment" && segmentStartLsn(file.segment, segmentSizeBytes) < position,
   );
   for (const object of before.slice(-maxSegments).toReversed()) {
-    const bytes = await readWalObject(repository, object, { maxBytes: segmentSizeBytes, signal });
+    const bytes = await readSegment(readWal, object, request);
     let newest: bigint | undefined;
     walk(object, bytes, { ...request, findTransaction: true, next: undefined }, (event) => {
       if (event.lsn < position && (newest === undefined || event.timeMicros > newest)) {
@@ -99,22 +98,36 @@ export async function newestTimeBefore(
   return undefined;
 }
 
+/** One whose header is not that of its name is as good as a damaged one: another repository may have the right one. */
+async function readSegment(
+  readWal: WalReader,
+  object: WalObject,
+  request: Pick<WalEndRequest, "segmentSizeBytes" | "systemIdentifier" | "signal">,
+): Promise<Buffer> {
+  const { segmentSizeBytes, systemIdentifier, signal } = request;
+  const check = (bytes: Buffer): void =>
+    checkSegmentHeader(bytes, {
+      name: segmentOf(object),
+      fileSizeBytes: bytes.length,
+      ...(systemIdentifier === undefined ? {} : { systemIdentifier }),
+    });
+  return readWal(object, { maxBytes: segmentSizeBytes, check, signal });
+}
+
+function segmentOf({ file }: WalObject): WalSegmentName {
+  assert(file.kind === "segment", `"${file.name}" is no segment`);
+  return file.segment;
+}
+
 function walk(
   object: WalObject,
   bytes: Buffer,
   request: WalEndRequest & { readonly next: WalContinuation | undefined },
   onTransaction: (event: TransactionRecord) => void,
 ): WalSegmentEnd {
-  const { segmentSizeBytes, systemIdentifier, next } = request;
-  assert(object.file.kind === "segment", `"${object.file.name}" is no segment`);
-  const name = object.file.segment;
-  checkSegmentHeader(bytes, {
-    name,
-    fileSizeBytes: bytes.length,
-    ...(systemIdentifier === undefined ? {} : { systemIdentifier }),
-  });
+  const { segmentSizeBytes, next } = request;
   return walkWalSegment(bytes, {
-    startLsn: segmentStartLsn(name, segmentSizeBytes),
+    startLsn: segmentStartLsn(segmentOf(object), segmentSizeBytes),
     segmentSizeBytes,
     next,
     onEvent: (event) => {

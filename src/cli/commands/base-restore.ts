@@ -9,7 +9,8 @@ import { findServerBinaries, type ServerBinaries } from "../../postgres/server-b
 import type { ServerUser } from "../../postgres/server-process.ts";
 import { serverMajor } from "../../repository/backup-info.ts";
 import { backupInfoKey } from "../../repository/keys.ts";
-import { planRestore, type RestorePlan } from "../../restore/plan-restore.ts";
+import { firstThatWorks } from "../../repository/several-repositories.ts";
+import { planRestore, withRepositories, type RestorePlan } from "../../restore/plan-restore.ts";
 import { summarizePlan, type RestorePlanSummary } from "../../restore/plan-summary.ts";
 import { runRestore, type RestoreResult } from "../../restore/run-restore.ts";
 import type { VerifiedRecovery } from "../../restore/start-and-verify.ts";
@@ -98,9 +99,13 @@ async function reopenAs(
   signal: AbortSignal,
 ): Promise<CommandContext> {
   const context = await openContext({ logLevel: "warn", ...options }, signal);
-  const { store, server } = context.firstRepository;
   try {
-    await store.head(backupInfoKey(server, plan.recovery.backup.id), { signal });
+    const own = withRepositories(plan, context.repositories).sources.map(({ repository }) => repository);
+    await firstThatWorks(
+      own,
+      async ({ store, server }) => store.head(backupInfoKey(server, plan.recovery.backup.id), { signal }),
+      signal,
+    );
     return context;
   } catch (cause) {
     await context[Symbol.asyncDispose]();
@@ -172,7 +177,7 @@ async function requirePlan(
 ): Promise<RestorePlan> {
   const { target, timeline, backup } = choices;
   const plan = await planRestore({
-    repository: context.firstRepository,
+    repositories: context.repositories,
     request: { target, timeline, backup },
     signal,
   });
@@ -203,8 +208,7 @@ async function unpack(job: RestoreJob): Promise<RestoreResult> {
     selfCommand(["wal", "fetch"], job.options),
   );
   const restored = await runRestore({
-    repository: context.firstRepository,
-    plan,
+    plan: withRepositories(plan, context.repositories),
     dataDirectory,
     tablespaceMap: choices.tablespaceMap,
     recovery: {

@@ -176,7 +176,7 @@ export class Demo {
     this.#tell.scene(5, "The plan: what a restore would do, before a byte is copied");
     this.#tell.quote(`tidemark base restore ${restoredDirectory} --to-time '${lastGoodTime}' --start`);
     const plan = await planRestore({
-      repository,
+      repositories: [repository],
       request: {
         target: { kind: "time", time: lastGoodTime, inclusive: true },
         timeline: "latest",
@@ -195,7 +195,6 @@ export class Demo {
     this.#tell.scene(6, "The rescue");
     const root = prefetchRootOf(restoredDirectory);
     const restored = await runRestore({
-      repository,
       plan,
       dataDirectory: restoredDirectory,
       tablespaceMap: new Map(),

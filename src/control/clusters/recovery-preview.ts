@@ -1,4 +1,4 @@
-import { describeError, EngineError, isEngineError } from "../../common/errors.ts";
+import { assert, EngineError } from "../../common/errors.ts";
 import { parseTargetTime } from "../../postgres/recovery-settings-time.ts";
 import { parseLsn } from "../../postgres/lsn.ts";
 import type { RecoveryTarget } from "../../postgres/recovery-settings.ts";
@@ -25,8 +25,8 @@ export interface PreviewRequest {
 }
 
 /**
- * Asks the cluster's repositories in their order; the first that can reach the target is taken. Throws `target-unreachable` with
- * what each of them says when none can.
+ * Plans from what the cluster's repositories hold together; the first that has the backup is named. Throws `target-unreachable`
+ * when they cannot reach the target, and the trouble of one that could not be asked when the others cannot.
  */
 export async function previewRecovery(
   repositories: ClusterRepositories,
@@ -40,37 +40,27 @@ export async function previewRecovery(
       hint: "Give it an ObjectStore by the parameters of its plugin.",
     });
   }
-  const refusals: string[] = [];
-  let hint: string | undefined;
-  for (const { repository, objectStore } of places) {
-    try {
-      const plan = await planRestore({
-        repository,
-        request: {
-          target: engineTarget(request.target),
-          timeline: request.timeline === "latest" ? "latest" : timelineId(request.timeline),
-          backup: request.backup,
-        },
-        signal,
-      });
-      if (plan.kind === "reachable") {
-        const summary = summarizePlan(plan, []);
-        return { objectStore, repository: repository.name, serverName: repository.server, plan: summary };
-      }
-      refusals.push(`${repository.name}: ${plan.reason}`);
-      hint ??= plan.hint;
-    } catch (error) {
-      if (!isEngineError(error) || error.code === "aborted" || error.code === "internal") throw error;
-      refusals.push(`${repository.name}: ${describeError(error)}`);
-      hint ??= error.hint;
-    }
+  const plan = await planRestore({
+    repositories: places.map(({ repository }) => repository),
+    request: {
+      target: engineTarget(request.target),
+      timeline: request.timeline === "latest" ? "latest" : timelineId(request.timeline),
+      backup: request.backup,
+    },
+    signal,
+  });
+  if (plan.kind === "unreachable") {
+    throw new EngineError("target-unreachable", `this cannot be restored: ${plan.reason}`, { hint: plan.hint });
   }
-  const reasons = refusals.join("; ");
-  throw new EngineError(
-    "target-unreachable",
-    `this cannot be restored: ${reasons}`,
-    hint === undefined ? {} : { hint },
-  );
+  const first = plan.sources[0]?.repository;
+  const place = places.find(({ repository }) => repository === first);
+  assert(place !== undefined, "a plan has a source");
+  return {
+    objectStore: place.objectStore,
+    repository: place.repository.name,
+    serverName: place.repository.server,
+    plan: summarizePlan(plan, []),
+  };
 }
 
 /** Throws `usage` for a time that cannot be read. */

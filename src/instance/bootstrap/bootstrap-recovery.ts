@@ -3,8 +3,8 @@ import { faultPoint } from "../../common/fault-point.ts";
 import { formatLsn } from "../../postgres/lsn.ts";
 import { startServer } from "../../postgres/server.ts";
 import type { RunningServer } from "../../postgres/server-running.ts";
-import type { Repository } from "../../repository/repository.ts";
 import { parseServerName } from "../../repository/server-name.ts";
+import { describeReplaced } from "../../repository/several-repositories.ts";
 import type { RestorePlan } from "../../restore/plan-restore.ts";
 import { cleanUnfinishedRestore } from "../../restore/target-directory.ts";
 import { fetchCommand, writeCommandConfiguration } from "../configuration/command-configuration.ts";
@@ -12,7 +12,7 @@ import { ensureApplication } from "./application.ts";
 import type { BootstrapJob } from "./bootstrap-options.ts";
 import type { RecoveryReport } from "./bootstrap-report.ts";
 import { recoverToTarget } from "./recover-to-target.ts";
-import { concernsRepository, noSource, openSources, type RecoverySources } from "./recovery-sources.ts";
+import { concernsSource, noSource, openSources, type RecoverySources } from "./recovery-sources.ts";
 import { planFrom, planLines, restoreFiles } from "./restore-files.ts";
 import { prepareStart } from "./private-start.ts";
 import { isResumable } from "./resume.ts";
@@ -45,13 +45,13 @@ async function recover(job: RecoveryJob): Promise<Recovered> {
   const { folder, bootstrap, attempt, program, log, signal, onActivity } = job;
   const server = parseServerName(bootstrap.server);
   await using sources = await openSources(bootstrap.repositories, server, log, signal);
-  const { repository, plan, lines } = await restoreFromAny(job, sources);
+  const { plan, lines } = await restoreFrom(job, sources);
   faultPoint("bootstrap:restored");
   const start = await prepareStart(job);
   onActivity("replaying WAL up to the target");
   const verified = await recoverToTarget({
     plan,
-    repositories: [repository, ...sources.repositories.filter((other) => other !== repository)],
+    repositories: sources.repositories,
     start,
     action: "promote",
     fetchCommand: fetchCommand(program, folder),
@@ -79,38 +79,38 @@ async function recover(job: RecoveryJob): Promise<Recovered> {
 }
 
 interface Restored {
-  readonly repository: Repository;
   readonly plan: RestorePlan;
   readonly lines: string[];
 }
 
-/** Tries one repository after the other, until the backup of one is restored. */
-async function restoreFromAny(job: RecoveryJob, sources: RecoverySources): Promise<Restored> {
+/** Restores the backup from what the repositories hold together. */
+async function restoreFrom(job: RecoveryJob, { repositories, failures }: RecoverySources): Promise<Restored> {
   const { bootstrap, attempt, log, onActivity, onPlan } = job;
+  const server = parseServerName(bootstrap.server);
   const isResumed = await isResumable(attempt, bootstrap);
   const backup = isResumed ? (attempt.mark.backup ?? bootstrap.backup) : bootstrap.backup;
   if (isResumed) await attempt.note({ resumed: attempt.mark.resumed + 1 });
-  const failures = [...sources.failures];
-  for (const repository of sources.repositories) {
-    try {
-      onActivity(`planning the recovery from "${repository.name}"`);
-      const plan = await planFrom(repository, job, backup);
-      const lines = planLines(repository, plan, job);
-      onPlan?.({ plan: lines, backupId: plan.recovery.backup.id });
-      if (isResumed) log.info("going on with the recovery that was interrupted", { path: attempt.data });
-      else await restoreFiles(repository, plan, job);
-      return { repository, plan, lines };
-    } catch (error) {
-      if (!concernsRepository(error)) throw error;
-      log.warn("cannot recover from this repository", {
-        repository: repository.name,
-        error: error.message,
-      });
-      failures.push({ repository: repository.name, error });
-      if (!isResumed) await cleanUnfinishedRestore(attempt.data);
-    }
+  if (repositories.length === 0) throw noSource(server, failures);
+  for (const { repository, error } of failures) {
+    log.warn("cannot recover from this repository", { repository, error: error.message });
   }
-  throw noSource(parseServerName(bootstrap.server), failures);
+  try {
+    onActivity(`planning the recovery from ${repositories.map(({ name }) => `"${name}"`).join(", ")}`);
+    const plan = await planFrom(repositories, job, backup);
+    const lines = planLines(plan, job);
+    onPlan?.({ plan: lines, backupId: plan.recovery.backup.id });
+    if (isResumed) {
+      log.info("going on with the recovery that was interrupted", { path: attempt.data });
+      return { plan, lines };
+    }
+    const { replaced } = await restoreFiles(plan, job);
+    return { plan, lines: [...lines, ...replaced.map((object) => `note: ${describeReplaced(object)}`)] };
+  } catch (error) {
+    if (!concernsSource(error)) throw error;
+    if (!isResumed) await cleanUnfinishedRestore(attempt.data);
+    const names = repositories.map(({ name }) => name).join('", "');
+    throw noSource(server, [...failures, { repository: names, error }]);
+  }
 }
 
 /** An attempt that had been recovered when it was interrupted. */

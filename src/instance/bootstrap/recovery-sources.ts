@@ -1,9 +1,9 @@
 import { EngineError, isEngineError } from "../../common/errors.ts";
-import type { ErrorCode } from "../../common/error-codes.ts";
 import type { Log } from "../../common/log.ts";
 import { closeRepositories, nameRepositories, openRepositories } from "../../repository/open-repositories.ts";
 import type { RepositorySettings } from "../../repository/repository-settings.ts";
 import type { Repository } from "../../repository/repository.ts";
+import { concernsRepository } from "../../repository/several-repositories.ts";
 import type { ServerName } from "../../repository/server-name.ts";
 
 /** Why one repository cannot be recovered from. */
@@ -44,21 +44,9 @@ export async function openSources(
   return { repositories, failures, [Symbol.asyncDispose]: async () => closeRepositories(repositories) };
 }
 
-/** Codes of what is wrong with one repository, so that another one may do. */
-const repositoryCodes: ReadonlySet<ErrorCode> = new Set([
-  "backup-absent",
-  "object-corrupt",
-  "object-missing",
-  "postgres-format",
-  "store-denied",
-  "store-missing",
-  "store-unavailable",
-  "target-unreachable",
-]);
-
 /** Whether another repository may do better. */
-export function concernsRepository(error: unknown): error is EngineError {
-  return isEngineError(error) && repositoryCodes.has(error.code);
+export function concernsSource(error: unknown): error is EngineError {
+  return concernsRepository(error) || (isEngineError(error) && isRefusal(error));
 }
 
 /**

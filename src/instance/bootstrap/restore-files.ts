@@ -9,7 +9,7 @@ import { describeRepository, type Repository } from "../../repository/repository
 import { planRestore, type RestorePlan } from "../../restore/plan-restore.ts";
 import { summarizePlan } from "../../restore/plan-summary.ts";
 import { describePlan } from "../../restore/plan-text.ts";
-import { runRestore } from "../../restore/run-restore.ts";
+import { runRestore, type RestoreResult } from "../../restore/run-restore.ts";
 import { tablespaceTargets, type TablespaceMap } from "../../restore/tablespaces.ts";
 import { makeOwnDirectory } from "../configuration/own-files.ts";
 import type { InstanceBootstrap } from "../instance-spec.ts";
@@ -19,17 +19,17 @@ import { tablespaceDirectory } from "./tablespace-directory.ts";
 type RecoveryJob = BootstrapJob<"recovery">;
 
 /**
- * Finds out how to reach the target from one repository; `backup` as in the specification. Throws `target-unreachable` in the
+ * Finds out how to reach the target from the repositories; `backup` as in the specification. Throws `target-unreachable` in the
  * planner's words when it cannot be done, and what `planRestore` throws.
  */
 export async function planFrom(
-  repository: Repository,
+  repositories: readonly Repository[],
   { bootstrap, signal }: RecoveryJob,
   backup: string,
 ): Promise<RestorePlan> {
   const { timeline } = bootstrap;
   const plan = await planRestore({
-    repository,
+    repositories,
     request: {
       target: targetOf(bootstrap.target),
       timeline: timeline === "latest" ? timeline : timelineId(timeline),
@@ -46,10 +46,10 @@ function targetOf(target: Extract<InstanceBootstrap, { kind: "recovery" }>["targ
 }
 
 /** The plan for a person, a line for each fact. Throws `target-directory` for tablespaces that would be in each other's way. */
-export function planLines(repository: Repository, plan: RestorePlan, job: RecoveryJob): string[] {
+export function planLines(plan: RestorePlan, job: RecoveryJob): string[] {
   const targets = tablespaceTargets(plan.recovery.backup.info, job.folder.data, mapTablespaces(plan, job));
   const facts = [
-    ["repository", describeRepository(repository)] as const,
+    ...plan.sources.map(({ repository }) => ["repository", describeRepository(repository)] as const),
     ...describePlan(summarizePlan(plan, targets)),
   ];
   return facts.map(([name, value]) => `${name}: ${value}`);
@@ -59,11 +59,7 @@ export function planLines(repository: Repository, plan: RestorePlan, job: Recove
  * Restores the backup of a plan into the attempt's data directory and sets it up for recovery, with the instance's
  * configuration. What is about to be filled is noted first. Throws what `runRestore` throws.
  */
-export async function restoreFiles(
-  repository: Repository,
-  plan: RestorePlan,
-  job: RecoveryJob,
-): Promise<void> {
+export async function restoreFiles(plan: RestorePlan, job: RecoveryJob): Promise<RestoreResult> {
   const { attempt, folder, user, binaries, log, signal, onActivity } = job;
   const { backup } = plan.recovery;
   const tablespaceMap = mapTablespaces(plan, job);
@@ -71,8 +67,7 @@ export async function restoreFiles(
   const elsewhere = targets.filter(({ kind }) => kind === "link").map(({ directory }) => directory);
   await attempt.note({ backup: backup.id, tablespaces: elsewhere });
   if (elsewhere.length > 0) await makeOwnDirectory(folder.tablespaces, user);
-  await runRestore({
-    repository,
+  return runRestore({
     plan,
     dataDirectory: attempt.data,
     tablespaceMap,

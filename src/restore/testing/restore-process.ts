@@ -26,12 +26,11 @@ async function main(job: RestoreJob): Promise<void> {
     log: silentLog,
   };
   const plan = await planRestore({
-    repository,
+    repositories: [repository],
     request: { target: { kind: "latest" }, timeline: "latest", backup: "auto" },
   });
   if (plan.kind === "unreachable") throw new Error(plan.reason);
   await runRestore({
-    repository,
     plan,
     dataDirectory: job.dataDirectory,
     tablespaceMap: new Map(job.tablespaces),

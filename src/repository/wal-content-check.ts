@@ -4,8 +4,8 @@ import { gib, kib } from "../common/units.ts";
 import type { SystemIdentifier } from "../postgres/system-identifier.ts";
 import { walLongHeaderBytes } from "../postgres/wal-page-header.ts";
 import { segmentStartLsn, type WalFileName } from "../postgres/wal-file-name.ts";
-import { formatCrc32, type WalSum } from "../repository/wal-sum.ts";
-import { checkWalHead, checkWalText, textFileLimitBytes } from "./local-wal.ts";
+import { formatCrc32, type WalSum } from "./wal-sum.ts";
+import { checkWalHead, checkWalText, textFileLimitBytes } from "./wal-file-check.ts";
 
 /** What a fetched WAL file is held against. */
 export interface ContentExpectation {

@@ -1,5 +1,5 @@
 import { mib } from "../common/units.ts";
-import type { StoreCapabilities } from "../storage/object-store.ts";
+import type { StoreCapabilities } from "./object-store.ts";
 
 /**
  * How the objects of one archive part are cut for upload, so that every store takes them: equal pieces, few enough of

@@ -2,11 +2,11 @@ import { hostname } from "node:os";
 import { z } from "zod";
 import { describeError } from "../common/errors.ts";
 import { parseWalSegmentName, type WalSegmentName } from "../postgres/wal-file-name.ts";
-import type { BackupId } from "../repository/backup-id.ts";
-import { backupPrefix } from "../repository/keys.ts";
-import { readSmallObject } from "../repository/read-object.ts";
-import type { Repository } from "../repository/repository.ts";
-import type { ServerName } from "../repository/server-name.ts";
+import type { BackupId } from "./backup-id.ts";
+import { backupPrefix } from "./keys.ts";
+import { readSmallObject } from "./read-object.ts";
+import type { Repository } from "./repository.ts";
+import type { ServerName } from "./server-name.ts";
 
 /**
  * A running backup's sign of life: an object in its folder, there before anything else, written anew every few minutes,
