@@ -1,11 +1,13 @@
 import { throwIfAborted } from "../common/abort.ts";
-import { EngineError, isEngineError } from "../common/errors.ts";
+import { isEngineError } from "../common/errors.ts";
 import { codecNamed } from "../codec/codecs.ts";
 import { walKey } from "../repository/keys.ts";
 import type { Repository } from "../repository/repository.ts";
+import { isStoreTrouble, worstTrouble, type RepositoryTrouble } from "../repository/several-repositories.ts";
 import { findWalObjects } from "../repository/wal-lookup.ts";
 import { deliverObject, type Delivery } from "./deliver-wal.ts";
 import { FetchHints } from "./fetch-hints.ts";
+import { longestHistoryFirst } from "./longest-history.ts";
 import type { ExpectedSystem } from "./local-wal.ts";
 
 export interface FetchRequest extends Delivery {
@@ -30,27 +32,32 @@ export type FetchOutcome =
  */
 export async function fetchWal(request: FetchRequest): Promise<FetchOutcome> {
   const hints = request.hints ?? new FetchHints();
-  const failures: unknown[] = [];
-  for (const repository of request.repositories) {
-    throwIfAborted(request.signal);
+  const passedOver: RepositoryTrouble[] = [];
+  const inOrder = hints.inOrder(request.repositories);
+  const { file, signal } = request;
+  // Two copies of a history may both be in form, and only one of them be whole.
+  const repositories = file.kind === "history" ? await longestHistoryFirst(inOrder, file, hints, signal) : inOrder;
+  for (const repository of repositories) {
+    throwIfAborted(signal);
     try {
       const bytes = await fetchFrom(repository, request, hints);
       if (bytes !== undefined) return { kind: "delivered", bytes, repository: repository.name };
     } catch (error) {
-      throwIfAborted(request.signal);
+      throwIfAborted(signal);
       // A full disk here is the same for every repository.
-      if (isEngineError(error, "file-io") || isEngineError(error, "disk-full")) throw error;
+      if (!isEngineError(error) || error.code === "file-io" || error.code === "disk-full") throw error;
+      passedOver.push({ repository, error });
+      if (isStoreTrouble(error)) hints.storeFailed(repository);
+      if (!hints.isNews(repository, isStoreTrouble(error) ? error.code : file.name)) continue;
       repository.log.warn("could not fetch a WAL file here", {
         repository: repository.name,
-        segment: request.file.name,
-        error: error instanceof Error ? error.message : String(error),
+        segment: file.name,
+        error: error.message,
       });
-      failures.push(error);
     }
   }
-  if (failures.length === 0) return { kind: "absent" };
-  // An outage may pass, damage does not: say the one that is worth waiting for.
-  throw failures.find((error) => error instanceof EngineError && error.retryable) ?? failures[0];
+  if (passedOver.length === 0) return { kind: "absent" };
+  throw worstTrouble(passedOver);
 }
 
 /** Whoever fetches by hand need not know whose WAL it is: the repository does. */
