@@ -8,6 +8,7 @@ import { readServerFacts, type ServerFacts } from "../postgres/backup-functions-
 import type { SqlConnection } from "../postgres/connection.ts";
 import { lastSegmentBefore, segmentContaining } from "../postgres/wal-file-name.ts";
 import type { BackupId } from "../repository/backup-id.ts";
+import { digestBackupInfo, formatBackupInfo } from "../repository/backup-info-text.ts";
 import type { BackupManifest } from "../repository/backup-manifest.ts";
 import type { FinishedBackupInfo } from "../repository/backup-info.ts";
 import type { StoredForm } from "../repository/stored-form.ts";
@@ -237,7 +238,8 @@ export class BackupRun {
         workers: options.lanes,
       },
     });
-    return { manifestOf, info };
+    const infoSha256 = digestBackupInfo(formatBackupInfo(info));
+    return { manifestOf: (form) => ({ ...manifestOf(form), infoSha256 }), info };
   }
 
   #neededWal({ startLsn, timeline }: StartedBackup, { stopLsn }: StoppedBackup): NeededWal {

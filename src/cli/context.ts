@@ -125,7 +125,8 @@ async function openContextWith(
   };
 }
 
-function requireServerName(config: Config): ServerName {
+/** Throws `config` when there is none. */
+export function requireServerName(config: Config): ServerName {
   if (config.server !== undefined) return parseServerName(config.server);
   throw new EngineError("config", "no server name is given", {
     hint: 'Name the PostgreSQL system with --server, or with "server:" in the configuration file.',

@@ -39,6 +39,7 @@ export function createProgram(signal: AbortSignal): Command {
   addRestoreCommand(base, signal);
   addCheckCommands(program, signal);
   addKeyCommands(program, signal);
+  addHealCommands(program, signal);
   addManifestCommands(program);
   addControlPlaneCommands(program, signal);
   addControlCommands(program, signal);
@@ -225,6 +226,39 @@ function addRestoreCommand(base: Command, signal: AbortSignal): void {
       `tidemark base restore /srv/restored --to-time '2026-11-21 14:29:59+00' --repo /srv/backup --server main --start`,
     ],
     ["only look", "tidemark base restore /srv/restored --to-latest --dry-run --config /etc/tidemark.yaml"],
+  ]);
+}
+
+function addHealCommands(program: Command, signal: AbortSignal): void {
+  const heal = program
+    .command("heal")
+    .description("copy to each repository what it lacks or has damaged, from another one of the same server")
+    .option("--dry-run", "print the plan and stop")
+    .option("--check-data", "read every object to find damage that does not show otherwise")
+    .option("--repository <name>", "put only this one right; repeatable", collect)
+    .action(async (options) => (await import("./commands/heal.ts")).run(options, signal));
+  addRepositoryOptions(heal);
+  addExamples(heal, [
+    ["only look", "tidemark heal --config /etc/tidemark.yaml --dry-run"],
+    ["find hidden damage too", "tidemark heal --config /etc/tidemark.yaml --check-data"],
+  ]);
+
+  const copy = program
+    .command("copy")
+    .argument("<from>", "repository to copy from: a name in the configuration, or a URL")
+    .argument("<to>", "repository to fill: a name in the configuration, or a URL")
+    .description("fill a repository with the backups of another one and their WAL up to now; run again, it goes on")
+    .option("--backup <backup>", "backup ID, name, latest, or all", "all")
+    .option("--to-server <name>", "server name in the target, if it is another one")
+    .option("--dry-run", "print the plan and stop")
+    .option("-y, --yes", "do not ask")
+    .action(async (from: string, to: string, options) =>
+      (await import("./commands/copy.ts")).run(from, to, options, signal),
+    );
+  addRepositoryOptions(copy);
+  addExamples(copy, [
+    ["into a new bucket", "tidemark copy /srv/backup s3://bucket/path --server main"],
+    ["the newest backup only", "tidemark copy main offsite --backup latest --config /etc/tidemark.yaml"],
   ]);
 }
 

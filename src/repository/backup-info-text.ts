@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { EngineError } from "../common/errors.ts";
 import { formatLsn, parseLsn, type Lsn } from "../postgres/lsn.ts";
 import { formatSystemIdentifier, parseSystemIdentifier } from "../postgres/system-identifier.ts";
@@ -170,6 +171,11 @@ function damaged(where: string, what: string): EngineError {
   return new EngineError("object-corrupt", `could not read "${where}": ${what}`, {
     hint: "Restore from another backup; delete this one once nothing depends on it.",
   });
+}
+
+/** SHA-256 of the text of a `backup.info`, hex. */
+export function digestBackupInfo(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
 }
 
 /** The text of `backup.info` for a finished backup, in the portable key set, sorted by key. */

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { z } from "zod";
 import { EngineError } from "../common/errors.ts";
 import type { BackupId } from "./backup-id.ts";
@@ -16,6 +17,8 @@ const damagedPage = z.object({
   block: z.number().int().nonnegative(),
 });
 
+const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/);
+
 const schema = z.object({
   format: z.literal(1),
   tidemarkVersion: z.string(),
@@ -29,7 +32,7 @@ const schema = z.object({
       /** Size of the tar inside. */
       tarBytes: z.number().int().nonnegative(),
       /** SHA-256 of the stored bytes, hex. */
-      sha256: z.string().regex(/^[0-9a-f]{64}$/),
+      sha256: sha256Hex,
     }),
   ),
   fileCount: z.number().int().nonnegative(),
@@ -42,6 +45,8 @@ const schema = z.object({
   damagedPageCount: z.number().int().nonnegative(),
   fromStandby: z.boolean(),
   tags: z.record(z.string(), z.string()),
+  /** SHA-256 of `backup.info`, hex: tells which of two copies that differ is the damaged one. Older backups have none. */
+  infoSha256: sha256Hex.optional(),
 });
 
 export type BackupManifest = z.infer<typeof schema>;
@@ -49,8 +54,21 @@ export type BackupPart = BackupManifest["parts"][number];
 
 const limitBytes = 64 * 1024 * 1024;
 
+/** With a checksum of its own, of the text without it: nothing else would show a digit that has changed. */
 export function formatBackupManifest(manifest: BackupManifest): string {
-  return `${JSON.stringify(manifest, undefined, 2)}\n`;
+  return `${asText({ ...manifest, checksum: sha256(asText(manifest)) })}\n`;
+}
+
+const asText = (value: unknown): string => JSON.stringify(value, undefined, 2);
+const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
+
+/** Throws what is wrong with a manifest. Those of older versions have no checksum. */
+export function parseBackupManifest(text: string): BackupManifest {
+  const { checksum, ...content } = z.looseObject({ checksum: z.string().optional() }).parse(JSON.parse(text));
+  if (checksum !== undefined && checksum !== sha256(asText(content))) {
+    throw new EngineError("object-corrupt", "its content does not have its checksum");
+  }
+  return schema.parse(content);
 }
 
 /** Undefined when the backup has none (made by Barman). Throws `object-corrupt`. */
@@ -63,7 +81,7 @@ export async function readBackupManifest(
   const text = await readSmallObject(repository.store, key, { limitBytes, ...(signal ? { signal } : {}) });
   if (text === undefined) return undefined;
   try {
-    return schema.parse(JSON.parse(text));
+    return parseBackupManifest(text);
   } catch (cause) {
     throw new EngineError(
       "object-corrupt",

@@ -1,0 +1,117 @@
+import { systemClock } from "../../common/clock.ts";
+import { EngineError } from "../../common/errors.ts";
+import type { Log } from "../../common/log.ts";
+import type { BackupId } from "../../repository/backup-id.ts";
+import { findBackup, readCatalogue } from "../../repository/catalogue.ts";
+import { closeRepositories, nameRepositories, openRepositories } from "../../repository/open-repositories.ts";
+import type { RepositorySettings } from "../../repository/repository-settings.ts";
+import { describeRepository, type Repository } from "../../repository/repository.ts";
+import { parseServerName, type ServerName } from "../../repository/server-name.ts";
+import type { Config } from "../config.ts";
+import { confirm } from "../confirm.ts";
+import { createCommandLog, repositoryFromFlags, requireServerName, resolveConfig } from "../context.ts";
+import { planAndHeal } from "../heal-run.ts";
+import type { RepositoryOptions } from "../options.ts";
+import { parseOutputFormat } from "../output.ts";
+import { becomeServerUser } from "../privileges.ts";
+
+interface CopyOptions extends RepositoryOptions {
+  readonly toServer?: string;
+  readonly backup: string;
+  readonly dryRun?: boolean;
+  readonly yes?: boolean;
+}
+
+/** `tidemark copy`: fills a repository with the backups of another one, and their WAL up to now. */
+export async function run(from: string, to: string, options: CopyOptions, signal: AbortSignal): Promise<void> {
+  const format = parseOutputFormat(options.output ?? "text");
+  const config = await resolveConfig(options);
+  const server = requireServerName(config);
+  await becomeServerUser(config.postgres?.dataDirectory);
+  const log = createCommandLog({ logLevel: "warn", ...options });
+  const toServer = options.toServer === undefined ? undefined : parseServerName(options.toServer);
+  await using places = await openPlaces({ from, to, toServer, server, config, options, log, signal });
+  const { source, target } = places;
+  const wanted = await wantedBackups(source, options.backup, signal);
+  await planAndHeal(
+    {
+      repositories: [source, target],
+      targets: new Set([target.name]),
+      expires: () => false,
+      isWanted: (id) => wanted.has(id),
+      settledMs: 0,
+      mustAgree: true,
+      clock: systemClock,
+      log,
+      signal,
+    },
+    {
+      format,
+      dryRun: options.dryRun === true,
+      ask: async () => confirm(`Copy this to ${describeRepository(target)}?`, options, signal),
+    },
+  );
+}
+
+interface Places extends AsyncDisposable {
+  readonly source: Repository;
+  readonly target: Repository;
+}
+
+async function openPlaces(given: {
+  readonly from: string;
+  readonly to: string;
+  readonly toServer: ServerName | undefined;
+  readonly server: ServerName;
+  readonly config: Config;
+  readonly options: CopyOptions;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}): Promise<Places> {
+  const { server, toServer, log, signal } = given;
+  const from = settingsOf(given.from, "source", given);
+  const to = settingsOf(given.to, "target", given);
+  if (from.name === to.name) {
+    throw new EngineError("usage", `"${given.from}" and "${given.to}" are the same repository`);
+  }
+  const opened = [
+    ...(await openRepositories({ settings: [from], server, log, access: { kind: "read" }, signal })),
+  ];
+  try {
+    const settings = [toServer === undefined ? to : { ...to, server: toServer }];
+    const access = { kind: "write", spoolDirectory: undefined } as const;
+    opened.push(...(await openRepositories({ settings, server, log, access, signal })));
+    const [source, target] = opened;
+    if (source === undefined || target === undefined) throw new EngineError("internal", "two were opened");
+    if (describeRepository(source) === describeRepository(target) && from.endpoint === to.endpoint) {
+      throw new EngineError("usage", `"${given.from}" and "${given.to}" are the same repository`, {
+        hint: "Give the target another place, or another server name (--to-server).",
+      });
+    }
+    return { source, target, [Symbol.asyncDispose]: async () => closeRepositories(opened) };
+  } catch (error) {
+    await closeRepositories(opened);
+    throw error;
+  }
+}
+
+/** A name in the configuration, else a URL; for the latter the options count that describe a store. */
+function settingsOf(
+  text: string,
+  role: "source" | "target",
+  { config, options }: { readonly config: Config; readonly options: CopyOptions },
+): RepositorySettings {
+  const known = nameRepositories(config.repositories ?? []).find(({ name }) => name === text);
+  return known ?? { ...repositoryFromFlags(text, options), name: role };
+}
+
+/** Throws `backup-absent` for one that is not there. */
+async function wantedBackups(
+  source: Repository,
+  wanted: string,
+  signal: AbortSignal,
+): Promise<ReadonlySet<BackupId>> {
+  const catalogue = await readCatalogue(source, signal);
+  if (wanted === "all") return new Set(catalogue.map(({ id }) => id));
+  return new Set([findBackup(source, catalogue, wanted).id]);
+}
