@@ -36,7 +36,8 @@ export async function fetchWal(request: FetchRequest): Promise<FetchOutcome> {
   const inOrder = hints.inOrder(request.repositories);
   const { file, signal } = request;
   // Two copies of a history may both be in form, and only one of them be whole.
-  const repositories = file.kind === "history" ? await longestHistoryFirst(inOrder, file, hints, signal) : inOrder;
+  const repositories =
+    file.kind === "history" ? await longestHistoryFirst(inOrder, file, hints, signal) : inOrder;
   for (const repository of repositories) {
     throwIfAborted(signal);
     try {

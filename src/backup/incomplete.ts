@@ -4,7 +4,12 @@ import { isBackupId, type BackupId } from "../repository/backup-id.ts";
 import { backupInfoKey, backupManifestKey, backupPrefix, basePrefix } from "../repository/keys.ts";
 import type { Repository } from "../repository/repository.ts";
 import { removeUnfinished, type RemovedObjects } from "./remove-backup.ts";
-import { deadAfterMs, readRunningMark, runningMarkKey, type RunningMark } from "../repository/running-mark.ts";
+import {
+  deadAfterMs,
+  readRunningMark,
+  runningMarkKey,
+  type RunningMark,
+} from "../repository/running-mark.ts";
 
 /** A folder below `base/` without `backup.info`: a backup that is running, or was killed. */
 export interface IncompleteBackup {

@@ -15,14 +15,18 @@ export function formatHealPlan({ steps, notes }: HealPlan, unread: readonly Repo
     sourceOf(group[0]),
     group[0]?.reason ?? "",
   ]);
-  const table = lines.length === 0 ? "nothing is missing or damaged\n" : formatTable(columns, lines, ["SIZE"]);
+  const table =
+    lines.length === 0 ? "nothing is missing or damaged\n" : formatTable(columns, lines, ["SIZE"]);
   return table + formatNotes(notes, unread);
 }
 
 function formatNotes(notes: readonly HealNote[], unread: readonly RepositoryTrouble[]): string {
   return [
     ...unread.map((trouble) => `note: ${describeTrouble(trouble)}\n`),
-    ...notes.map(({ repository, what, reason }) => `note: ${what} in repository "${repository}" is left as it is: ${reason}\n`),
+    ...notes.map(
+      ({ repository, what, reason }) =>
+        `note: ${what} in repository "${repository}" is left as it is: ${reason}\n`,
+    ),
   ].join("");
 }
 
@@ -34,6 +38,7 @@ function groups(steps: readonly HealStep[]): HealStep[][] {
       step.kind === "wal" &&
       last?.kind === "wal" &&
       last.target === step.target &&
+      (last.file.kind === "history") === (step.file.kind === "history") &&
       last.reason === step.reason &&
       sourceOf(last) === sourceOf(step);
     if (isAlike) found.at(-1)?.push(step);
@@ -47,7 +52,8 @@ function describeGroup(group: readonly HealStep[]): string {
   const last = group.at(-1);
   if (first === undefined || last === undefined) return "";
   const what = first.kind === "wal" ? `WAL ${describeStep(first)}` : describeStep(first);
-  if (group.length === 1) return first.kind === "backup" && first.mode !== "missing" ? `${what} (damaged)` : what;
+  if (group.length === 1)
+    return first.kind === "backup" && first.mode !== "missing" ? `${what} (damaged)` : what;
   return `${what} to ${describeStep(last)} (${group.length} files)`;
 }
 
@@ -68,7 +74,11 @@ export function healPlanJson(plan: HealPlan, unread: readonly RepositoryTrouble[
   return {
     steps: plan.steps.map(stepJson),
     notes: plan.notes,
-    unread: unread.map(({ repository, error }) => ({ repository: repository.name, code: error.code, error: error.message })),
+    unread: unread.map(({ repository, error }) => ({
+      repository: repository.name,
+      code: error.code,
+      error: error.message,
+    })),
   };
 }
 
@@ -77,7 +87,8 @@ function stepJson(step: HealStep): Record<string, unknown> {
     repository: step.target.name,
     kind: step.kind,
     what: describeStep(step),
-    isDamaged: step.kind === "wal" ? step.damaged.length > 0 : step.kind === "identity" || step.mode !== "missing",
+    isDamaged:
+      step.kind === "wal" ? step.damaged.length > 0 : step.kind === "identity" || step.mode !== "missing",
     bytes: step.bytes,
     from: sourceOf(step),
     reason: step.reason,

@@ -32,7 +32,8 @@ export async function planAndHeal(
   const planText = formatHealPlan(plan, gathered.unread);
   if (how.format === "text") process.stdout.write(planText);
   if (how.dryRun || plan.steps.length === 0) {
-    if (how.format === "json") process.stdout.write(formatJson({ plan: healPlanJson(plan, gathered.unread) }));
+    if (how.format === "json")
+      process.stdout.write(formatJson({ plan: healPlanJson(plan, gathered.unread) }));
     if (!how.dryRun) throwUnread(planned);
     return;
   }
@@ -43,7 +44,9 @@ export async function planAndHeal(
     "Nothing is half there: run the same command again to go on.",
   );
   if (how.format === "json") {
-    process.stdout.write(formatJson({ plan: healPlanJson(plan, gathered.unread), ...healResultJson(result) }));
+    process.stdout.write(
+      formatJson({ plan: healPlanJson(plan, gathered.unread), ...healResultJson(result) }),
+    );
   } else process.stdout.write(formatHealResult(result));
   const [failed] = result.failed;
   if (failed !== undefined) throw failed.error;

@@ -247,7 +247,9 @@ function addHealCommands(program: Command, signal: AbortSignal): void {
     .command("copy")
     .argument("<from>", "repository to copy from: a name in the configuration, or a URL")
     .argument("<to>", "repository to fill: a name in the configuration, or a URL")
-    .description("fill a repository with the backups of another one and their WAL up to now; run again, it goes on")
+    .description(
+      "fill a repository with the backups of another one and their WAL up to now; run again, it goes on",
+    )
     .option("--backup <backup>", "backup ID, name, latest, or all", "all")
     .option("--to-server <name>", "server name in the target, if it is another one")
     .option("--dry-run", "print the plan and stop")

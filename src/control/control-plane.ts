@@ -12,11 +12,12 @@ import { createExternalSecretReconciler } from "./external-secrets/external-secr
 import type { SecretProviders } from "./external-secrets/secret-provider.ts";
 import { runReconcilers, type RunningReconcilers } from "./loop/run-reconcilers.ts";
 import { WindowTable } from "./maintenance/cluster-windows.ts";
+import { healWork } from "./maintenance/heal-work.ts";
 import { IntervalWorks } from "./maintenance/interval-work.ts";
 import { retentionWork, systemOfCluster } from "./maintenance/retention-work.ts";
 import { windowsWork, windowsWorkName } from "./maintenance/windows-work.ts";
 import type { ResourceStore } from "./resources/resource-store.ts";
-import { keyOf, type ResourceKey } from "./resources/resource.ts";
+import { keyOf, type Resource, type ResourceKey } from "./resources/resource.ts";
 import { openResourceStore } from "./resources/sqlite-resource-store.ts";
 import { ScheduleReconciler } from "./schedules/schedule-reconciler.ts";
 import { LocalServers } from "./servers/local-servers.ts";
@@ -96,6 +97,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   });
   const repositories = new OpenedRepositories({ store, stateDirectory, log, signal });
   const windows = new WindowTable();
+  const systemOf = (owner: Resource) =>
+    owner.kind === "Server"
+      ? systemOfServer(servers.status(keyOf(owner)))
+      : systemOfCluster(owner, instances);
   const works: IntervalWorks = new IntervalWorks({
     store,
     works: [
@@ -116,12 +121,17 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       retentionWork({
         store,
         repositories,
-        systemOf: (owner) =>
-          owner.kind === "Server"
-            ? systemOfServer(servers.status(keyOf(owner)))
-            : systemOfCluster(owner, instances),
+        systemOf,
         clock,
         onDeleted: (cluster) => works.request(cluster, windowsWorkName),
+      }),
+      healWork({
+        store,
+        repositories,
+        systemOf,
+        clock,
+        log,
+        onHealed: (cluster) => works.request(cluster, windowsWorkName),
       }),
     ],
     clock,

@@ -79,7 +79,10 @@ function problemOfInfo(
 }
 
 /** Parts that a manifest names and that are missing here, of another size, or damaged, and why. */
-export function badParts({ backup, damaged }: BackupState, manifest: BackupManifest): ReadonlyMap<string, string> {
+export function badParts(
+  { backup, damaged }: BackupState,
+  manifest: BackupManifest,
+): ReadonlyMap<string, string> {
   const bad = new Map<string, string>();
   for (const { name, storedBytes } of manifest.parts) {
     const found = backup.objects.get(name);

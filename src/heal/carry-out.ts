@@ -8,7 +8,13 @@ import { isStoreTrouble } from "../repository/several-repositories.ts";
 import { copyBackup } from "./copy-backup.ts";
 import { copyWal, type CopyContext, type StepOutcome } from "./copy-wal.ts";
 import { describeDamaged } from "./describe-damaged.ts";
-import { describeStep, type BackupStep, type HealPlan, type HealStep, type IdentityStep } from "./heal-plan.ts";
+import {
+  describeStep,
+  type BackupStep,
+  type HealPlan,
+  type HealStep,
+  type IdentityStep,
+} from "./heal-plan.ts";
 import type { Damage } from "./inventory.ts";
 import { aimed, isOfTarget } from "./target-store.ts";
 import type { WalExpectation } from "./verify-wal.ts";

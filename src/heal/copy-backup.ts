@@ -35,7 +35,8 @@ export async function copyBackup(step: BackupStep, context: CopyContext): Promis
   }
   const { store, server } = target;
   const options = signalOption(context.signal);
-  if (mode === "anew") await aimed(target, async () => store.delete([backupInfoKey(server, step.id)], options));
+  if (mode === "anew")
+    await aimed(target, async () => store.delete([backupInfoKey(server, step.id)], options));
   const mark = healingMark(context.systemIdentifier, step.needs[0]);
   await aimed(target, async () => writeRunningMark(target, step.id, mark, options));
   const signal = context.signal ?? new AbortController().signal;
@@ -92,7 +93,10 @@ async function copyPart(step: BackupStep, part: PartStep, context: CopyContext):
       failure ??= error;
     }
   }
-  throw failure ?? new EngineError("object-missing", `no repository has "${part.name}" of backup "${id}" any more`);
+  throw (
+    failure ??
+    new EngineError("object-missing", `no repository has "${part.name}" of backup "${id}" any more`)
+  );
 }
 
 /** Whether the target has this very part: by its bytes where there is a digest, else never. */
@@ -167,12 +171,18 @@ async function copyManifest({ target, id, manifestFrom }: BackupStep, context: C
   await aimed(target, async () => target.store.put(key, [text], signalOption(context.signal)));
 }
 
-async function copyInfo({ target, id, infoFrom, infoSha256 }: BackupStep, context: CopyContext): Promise<void> {
+async function copyInfo(
+  { target, id, infoFrom, infoSha256 }: BackupStep,
+  context: CopyContext,
+): Promise<void> {
   if (infoFrom.length === 0) return;
   const text = await firstText(infoFrom, (server) => backupInfoKey(server, id), {
     check: (bytes) => {
       if (infoSha256 === undefined || digestBackupInfo(bytes.toString("utf8")) === infoSha256) return;
-      throw new EngineError("object-corrupt", `backup.info of "${id}" is another one than when it was listed`);
+      throw new EngineError(
+        "object-corrupt",
+        `backup.info of "${id}" is another one than when it was listed`,
+      );
     },
     signal: context.signal,
   });
@@ -196,7 +206,10 @@ async function firstText(
     try {
       const bytes = await readObject(store, keyOf(server), manifestBytes, signalOption(signal));
       if (bytes === undefined) {
-        throw new EngineError("object-missing", `"${store.url}/${keyOf(server)}" was listed but is not there`);
+        throw new EngineError(
+          "object-missing",
+          `"${store.url}/${keyOf(server)}" was listed but is not there`,
+        );
       }
       check(bytes);
       return bytes;

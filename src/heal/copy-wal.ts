@@ -59,7 +59,10 @@ export async function copyWal(step: WalStep, context: CopyContext): Promise<Step
   }
   throw (
     failure ??
-    new EngineError("object-missing", `no repository has WAL file "${file.name}" for "${target.name}" any more`)
+    new EngineError(
+      "object-missing",
+      `no repository has WAL file "${file.name}" for "${target.name}" any more`,
+    )
   );
 }
 
@@ -120,7 +123,11 @@ interface GoodContent {
 }
 
 /** Opens an object whose content has been checked; `verify` throws when what was read then is something else. */
-async function openGood(repository: Repository, object: WalObject, context: CopyContext): Promise<GoodContent> {
+async function openGood(
+  repository: Repository,
+  object: WalObject,
+  context: CopyContext,
+): Promise<GoodContent> {
   const { signal } = context;
   if (object.sizeBytes > heldBytes) {
     const first = await digestOf(repository, object.key, signal);
@@ -131,7 +138,10 @@ async function openGood(repository: Repository, object: WalObject, context: Copy
       body: measured(await open(repository, object, signal), measure),
       verify: () => {
         if (measure.result().sha256 !== first) {
-          throw new EngineError("object-corrupt", `"${repository.store.url}/${object.key}" reads differently each time`);
+          throw new EngineError(
+            "object-corrupt",
+            `"${repository.store.url}/${object.key}" reads differently each time`,
+          );
         }
       },
       sum,

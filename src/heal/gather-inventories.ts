@@ -2,7 +2,11 @@ import { throwIfAborted } from "../common/abort.ts";
 import { EngineError } from "../common/errors.ts";
 import type { SystemIdentifier } from "../postgres/system-identifier.ts";
 import type { Repository } from "../repository/repository.ts";
-import { concernsRepository, worstTrouble, type RepositoryTrouble } from "../repository/several-repositories.ts";
+import {
+  concernsRepository,
+  worstTrouble,
+  type RepositoryTrouble,
+} from "../repository/several-repositories.ts";
 import { readHealInventory, type HealInventory } from "./inventory.ts";
 
 /** The repositories of one system, and those that were left out. */
@@ -58,7 +62,9 @@ export function requireOneSystem({ foreign, system }: GatheredInventories): void
   throw new EngineError(
     "system-mismatch",
     `repository "${first.name}" belongs to another PostgreSQL system than ${system}`,
-    { hint: "Only repositories of one system are copied to each other; give another system another server name." },
+    {
+      hint: "Only repositories of one system are copied to each other; give another system another server name.",
+    },
   );
 }
 
@@ -70,7 +76,10 @@ function systemsOfBackups({ backups }: HealInventory): SystemIdentifier[] {
 
 function namedSystems(inventory: HealInventory): SystemIdentifier[] {
   const { identity } = inventory;
-  return [...systemsOfBackups(inventory), ...(typeof identity === "object" ? [identity.systemIdentifier] : [])];
+  return [
+    ...systemsOfBackups(inventory),
+    ...(typeof identity === "object" ? [identity.systemIdentifier] : []),
+  ];
 }
 
 /** Its backups count before its identity, of which there is only one that may be damaged. */
@@ -82,7 +91,9 @@ function isOf(system: SystemIdentifier | undefined, inventory: HealInventory): b
 
 function namedSizes({ identity, backups }: HealInventory): number[] {
   return [
-    ...[...backups.values()].flatMap(({ entry }) => (entry.kind === "done" ? [entry.info.walSegmentSizeBytes] : [])),
+    ...[...backups.values()].flatMap(({ entry }) =>
+      entry.kind === "done" ? [entry.info.walSegmentSizeBytes] : [],
+    ),
     ...(typeof identity === "object" ? [identity.walSegmentSizeBytes] : []),
   ];
 }

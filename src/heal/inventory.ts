@@ -4,16 +4,14 @@ import { describeError, isEngineError } from "../common/errors.ts";
 import { parseTimelineHistory, type TimelineHistory } from "../postgres/timeline-history.ts";
 import type { TimelineId } from "../postgres/timeline.ts";
 import { isBackupId, type BackupId } from "../repository/backup-id.ts";
-import { digestBackupInfo } from "../repository/backup-info-text.ts";
 import { readBackupManifest, type BackupManifest } from "../repository/backup-manifest.ts";
 import { readCatalogueEntry, type CatalogueEntry } from "../repository/catalogue.ts";
 import { readIdentity, type RepositoryIdentity } from "../repository/identity.ts";
-import { backupInfoKey, basePrefix, walPrefix } from "../repository/keys.ts";
+import { basePrefix, walPrefix } from "../repository/keys.ts";
 import type { Repository } from "../repository/repository.ts";
 import { readRunningMark, type RunningMark } from "../repository/running-mark.ts";
 import { parseWalObject, type WalObject } from "../repository/wal-inventory.ts";
 import { readWalObject } from "../repository/wal-content.ts";
-import { readObject } from "../storage/object-body.ts";
 
 /** Something stored that was read and is not as it must be. */
 export interface Damage {
@@ -27,7 +25,7 @@ export interface Damage {
 export interface StoredBackup {
   readonly id: BackupId;
   readonly entry: CatalogueEntry;
-  /** Of `backup.info` as it is stored; undefined without one. */
+  /** Of `backup.info` as it is stored; undefined for one that does not say that it is done. */
   readonly infoSha256: string | undefined;
   /** Sizes of everything in the folder, by the name there. */
   readonly objects: ReadonlyMap<string, number>;
@@ -94,7 +92,10 @@ async function readable<T>(read: () => Promise<T>): Promise<T | string> {
 
 type Folder = Pick<StoredBackup, "objects" | "newestAt">;
 
-async function listFolders(repository: Repository, signal?: AbortSignal): Promise<ReadonlyMap<BackupId, Folder>> {
+async function listFolders(
+  repository: Repository,
+  signal?: AbortSignal,
+): Promise<ReadonlyMap<BackupId, Folder>> {
   const prefix = basePrefix(repository.server);
   const folders = new Map<BackupId, { readonly objects: Map<string, number>; newestAt: Date }>();
   for await (const entry of repository.store.list(prefix, signalOption(signal))) {
@@ -115,15 +116,12 @@ async function readStoredBackup(
   folder: Folder,
   signal: AbortSignal | undefined,
 ): Promise<StoredBackup> {
-  const { store, server } = repository;
-  const [entry, info, manifest] = await Promise.all([
+  const [entry, manifest] = await Promise.all([
     readCatalogueEntry(repository, id, signal),
-    readable(async () => readObject(store, backupInfoKey(server, id), smallBytes, signalOption(signal))),
     readable(async () => readBackupManifest(repository, id, signal)),
   ]);
-  const infoText = typeof info === "string" ? undefined : info?.toString("utf8");
   const mark = entry.kind === "incomplete" ? await readRunningMark(repository, id, signal) : undefined;
-  const infoSha256 = infoText === undefined ? undefined : digestBackupInfo(infoText);
+  const infoSha256 = entry.kind === "done" ? entry.infoSha256 : undefined;
   return { id, entry, infoSha256, manifest, mark, ...folder };
 }
 

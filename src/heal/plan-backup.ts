@@ -42,6 +42,8 @@ export function planBackup(question: BackupQuestion): BackupDecision {
 /** Somebody else's sign of life is fresh; that of an interrupted heal is ours to take over. */
 function isPerhapsRunning({ backup }: BackupState, now: Date): boolean {
   if (backup.mark !== undefined && isHealing(backup.mark)) return false;
+  // A mark goes only behind `backup.info`: this one was complete.
+  if (backup.manifest !== undefined && backup.mark === undefined) return false;
   return now.getTime() - backup.newestAt.getTime() < deadAfterMs;
 }
 
@@ -94,7 +96,11 @@ function mend(question: BackupQuestion, own: BackupState, holders: readonly Back
   ];
   const reason = reasons.slice(0, 3).join("; ");
   if (reasons.length === 0) return undefined;
-  if (own.entry !== undefined && model?.entry !== undefined && !isSameBackup(own.entry.info, model.entry.info)) {
+  if (
+    own.entry !== undefined &&
+    model?.entry !== undefined &&
+    !isSameBackup(own.entry.info, model.entry.info)
+  ) {
     return { kind: "left", reason: "two repositories have different backups under this ID" };
   }
   const told = manifest?.parts ?? [];
@@ -107,7 +113,9 @@ function mend(question: BackupQuestion, own: BackupState, holders: readonly Back
   const infoFrom =
     infoProblem === undefined
       ? []
-      : holders.filter(({ backup }) => backup.infoSha256 === (manifest?.infoSha256 ?? model?.backup.infoSha256));
+      : holders.filter(
+          ({ backup }) => backup.infoSha256 === (manifest?.infoSha256 ?? model?.backup.infoSha256),
+        );
   const entry = own.entry ?? model?.entry;
   const canMend =
     parts.every(({ sources }) => sources.length > 0) &&

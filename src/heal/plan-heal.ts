@@ -142,12 +142,18 @@ function identitySteps(
   { repository, identity, wal }: HealInventory,
   { system, walSegmentSizeBytes }: HealFacts,
 ): IdentityStep[] {
-  if (identity === undefined || walSegmentSizeBytes === undefined) return [];
+  if (walSegmentSizeBytes === undefined) return [];
+  // What is empty is claimed with the first file that is written to it.
+  if (identity === undefined && wal.size === 0) return [];
   const isOurs = typeof identity === "object" && identity.systemIdentifier === system;
   if (isOurs && identity.walSegmentSizeBytes === walSegmentSizeBytes) return [];
   const walCodecs = [...new Set([...wal.values()].flat().map(({ codec }) => codec))];
   const reason =
-    typeof identity === "string" ? identity : "it names another system than the backups in the repository do";
+    identity === undefined
+      ? "it is missing"
+      : typeof identity === "string"
+        ? identity
+        : "it names another system than the backups in the repository do";
   const right: RepositoryIdentity = { systemIdentifier: system, walSegmentSizeBytes, walCodecs };
   return [{ kind: "identity", target: repository, identity: right, reason, bytes: 0 }];
 }

@@ -110,7 +110,8 @@ export async function healRepositories(options: HealOptions, planned: PlannedHea
   const { gathered } = planned;
   const { system, walSegmentSizeBytes, unread } = gathered;
   for (let round = 1; ; round++) {
-    if (system === undefined || plan.steps.length === 0) return { done, failed: [], notes: plan.notes, unread };
+    if (system === undefined || plan.steps.length === 0)
+      return { done, failed: [], notes: plan.notes, unread };
     const report = await carryOut(plan, {
       systemIdentifier: system,
       walSegmentSizeBytes,

@@ -26,7 +26,9 @@ export async function verifyStoredWal(
   expected: WalExpectation,
   signal?: AbortSignal,
 ): Promise<WalSum | undefined> {
-  const sum = codecNamed(object.codec).selfChecking ? undefined : await readWalSum(repository, object.file, signal);
+  const sum = codecNamed(object.codec).selfChecking
+    ? undefined
+    : await readWalSum(repository, object.file, signal);
   const read = await consumeWalObject(
     repository,
     object,

@@ -23,7 +23,8 @@ export function backupInfoContradictions(info: FinishedBackupInfo): string[] {
   if (!ends.includes(info.endWal)) {
     found.push(`end_wal is ${info.endWal}, but ${formatLsn(endLsn)} does not lie in it`);
   }
-  if (endLsn < beginLsn) found.push(`end_xlog ${formatLsn(endLsn)} is before begin_xlog ${formatLsn(beginLsn)}`);
+  if (endLsn < beginLsn)
+    found.push(`end_xlog ${formatLsn(endLsn)} is before begin_xlog ${formatLsn(beginLsn)}`);
   if (info.endTime < info.beginTime) found.push("end_time is before begin_time");
   const label = labelOf(info);
   if (label === "unreadable") found.push("backup_label cannot be read");

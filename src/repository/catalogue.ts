@@ -2,7 +2,7 @@ import { mapConcurrent } from "../common/concurrency.ts";
 import { describeError, EngineError } from "../common/errors.ts";
 import { isBackupId, type BackupId } from "./backup-id.ts";
 import type { BackupInfo, FinishedBackupInfo } from "./backup-info.ts";
-import { parseBackupInfo } from "./backup-info-text.ts";
+import { digestBackupInfo, parseBackupInfo } from "./backup-info-text.ts";
 import { backupInfoKey, basePrefix, keepKey } from "./keys.ts";
 import { readSmallObject } from "./read-object.ts";
 import { describeRepository, type Repository } from "./repository.ts";
@@ -11,7 +11,12 @@ export type KeepTarget = "full" | "standalone";
 
 /** One folder below `base/`. */
 export type CatalogueEntry = { readonly id: BackupId; readonly keep: KeepTarget | undefined } & (
-  | { readonly kind: "done"; readonly info: FinishedBackupInfo }
+  | {
+      readonly kind: "done";
+      readonly info: FinishedBackupInfo;
+      /** SHA-256 of the text that it was read from, hex. */
+      readonly infoSha256?: string;
+    }
   | { readonly kind: "failed"; readonly info: Exclude<BackupInfo, FinishedBackupInfo> }
   /** No `backup.info`: a backup still running, or killed. */
   | { readonly kind: "incomplete" }
@@ -54,7 +59,9 @@ export async function readCatalogueEntry(
   if (text === undefined) return { kind: "incomplete", id, keep };
   try {
     const info = parseBackupInfo(text, `${repository.store.url}/${key}`);
-    return info.kind === "done" ? { kind: "done", id, keep, info } : { kind: "failed", id, keep, info };
+    return info.kind === "done"
+      ? { kind: "done", id, keep, info, infoSha256: digestBackupInfo(text) }
+      : { kind: "failed", id, keep, info };
   } catch (error) {
     return { kind: "unreadable", id, keep, error: describeError(error) };
   }

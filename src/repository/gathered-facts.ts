@@ -5,6 +5,7 @@ import type { TimelineHistory } from "../postgres/timeline-history.ts";
 import type { TimelineId } from "../postgres/timeline.ts";
 import type { BackupId } from "./backup-id.ts";
 import { backupInfoContradictions, isSameBackup } from "./backup-info-check.ts";
+import { readBackupManifest } from "./backup-manifest.ts";
 import { finishedBackups, type CatalogueEntry, type FinishedEntry } from "./catalogue.ts";
 import { readPlanFacts, type RepositoryFacts } from "./plan-facts.ts";
 import type { Repository } from "./repository.ts";
@@ -54,7 +55,10 @@ export async function gatherFacts(
       }
     }),
   );
-  const known = read.filter((each) => each !== undefined);
+  const known = await withoutStrangers(
+    read.filter((each) => each !== undefined),
+    signal,
+  );
   if (known.length === 0) throw worstTrouble(unread);
   const system = commonSystem(known);
   const own = known.filter(({ facts }) => !isOfAnother(system, facts));
@@ -62,15 +66,65 @@ export async function gatherFacts(
   const merged = mergeFacts(own);
   const notes = [
     ...unread.map(describeTrouble),
-    ...foreign.map(({ repository }) => `repository "${repository.name}" is left out: it is of another PostgreSQL system`),
+    ...foreign.map(
+      ({ repository }) => `repository "${repository.name}" is left out: it is of another PostgreSQL system`,
+    ),
     ...merged.notes,
   ];
   return { ...merged, unread, notes };
 }
 
+/**
+ * Where two repositories say different things of one backup, its manifests tell which `backup.info` is not its own: it was
+ * damaged, or is another backup's. Older manifests do not.
+ */
+async function withoutStrangers(
+  known: readonly KnownRepository[],
+  signal: AbortSignal | undefined,
+): Promise<readonly KnownRepository[]> {
+  const told = Map.groupBy(
+    known.flatMap(({ facts }) => facts.backups),
+    ({ id }) => id,
+  );
+  const disputed = [...told].filter(
+    ([, entries]) => new Set(entries.map((entry) => entry.infoSha256)).size > 1,
+  );
+  if (disputed.length === 0) return known;
+  const ids = new Set(disputed.map(([id]) => id));
+  return Promise.all(
+    known.map(async ({ repository, facts }) => {
+      const catalogue = await Promise.all(
+        facts.catalogue.map(async (entry) =>
+          ids.has(entry.id) && entry.kind === "done" ? settle(repository, entry, signal) : entry,
+        ),
+      );
+      return { repository, facts: { ...facts, catalogue, backups: finishedBackups(catalogue) } };
+    }),
+  );
+}
+
+async function settle(
+  repository: Repository,
+  entry: FinishedEntry,
+  signal: AbortSignal | undefined,
+): Promise<CatalogueEntry> {
+  const { id, keep, infoSha256 } = entry;
+  try {
+    const manifest = await readBackupManifest(repository, id, signal);
+    if (manifest?.infoSha256 === undefined || manifest.infoSha256 === infoSha256) return entry;
+    return { kind: "unreadable", id, keep, error: "it does not have the SHA-256 that the manifest says" };
+  } catch (error) {
+    throwIfAborted(signal);
+    if (!concernsRepository(error)) throw error;
+    return entry;
+  }
+}
+
 /** The system that most of the backups are of. */
 function commonSystem(known: readonly KnownRepository[]): SystemIdentifier | undefined {
-  const systems = known.flatMap(({ facts }) => facts.backups.flatMap(({ info }) => info.systemIdentifier ?? []));
+  const systems = known.flatMap(({ facts }) =>
+    facts.backups.flatMap(({ info }) => info.systemIdentifier ?? []),
+  );
   const counted = [...Map.groupBy(systems, (system) => system).values()];
   return counted.toSorted((a, b) => b.length - a.length)[0]?.[0];
 }
@@ -149,7 +203,8 @@ function mergeEntries(
     holding,
     notes: found.flatMap((each) => {
       if (each.entry.kind === "unreadable") return [note(each, `cannot be read (${each.entry.error})`)];
-      if (each.entry.kind !== "done" || holding.some(({ repository }) => repository === each.repository)) return [];
+      if (each.entry.kind !== "done" || holding.some(({ repository }) => repository === each.repository))
+        return [];
       return [note(each, "says otherwise")];
     }),
   };
@@ -163,7 +218,8 @@ function mergeHistories(known: readonly KnownRepository[]) {
   for (const { facts } of known) {
     for (const [timeline, history] of facts.histories) {
       const other = histories.get(timeline);
-      if (other === undefined || history.entries.length > other.entries.length) histories.set(timeline, history);
+      if (other === undefined || history.entries.length > other.entries.length)
+        histories.set(timeline, history);
     }
   }
   for (const { repository, facts } of known) {

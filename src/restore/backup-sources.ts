@@ -43,7 +43,8 @@ export async function readSources(
           `backup "${backup.id}" in repository "${repository.name}" is left out: ${describeError(error)}`,
       ),
       ...lost.map(
-        ({ repository }) => `the manifest of backup "${backup.id}" in repository "${repository.name}" is missing`,
+        ({ repository }) =>
+          `the manifest of backup "${backup.id}" in repository "${repository.name}" is missing`,
       ),
     ],
   };

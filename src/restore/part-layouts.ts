@@ -101,7 +101,9 @@ function wholeArchive(archive: ArchiveName, { repository, parts }: BackupSource)
 
 function missingParts(sources: readonly BackupSource[]): ReplacedObject[] {
   return sources.flatMap(({ repository, parts }) => {
-    const from = sources.find((other) => other.repository !== repository && other.parts.problems.length === 0);
+    const from = sources.find(
+      (other) => other.repository !== repository && other.parts.problems.length === 0,
+    );
     if (from === undefined) return [];
     return parts.damaged.map(({ key, reason }) => ({
       repository: repository.name,

@@ -103,7 +103,9 @@ async function planFrom(
   }
   const badWal = new Set<string>();
   const readWal = walReaderOf(gathered.listed, ({ repository, error }, { key }, from) =>
-    badWal.add(describeReplaced({ repository: repository.name, key, reason: error.message, from: from.name })),
+    badWal.add(
+      describeReplaced({ repository: repository.name, key, reason: error.message, from: from.name }),
+    ),
   );
   const read = await readWalEnd(readWal, recovery, signal);
   const reach = checkReach(read.recovery, read.walEnd);
@@ -123,7 +125,9 @@ async function planFrom(
 /** The same plan with repositories that were opened anew, by their names: as another user, say. */
 export function withRepositories(plan: RestorePlan, repositories: readonly Repository[]): RestorePlan {
   const again = plan.sources.flatMap(({ repository: { name }, parts }) =>
-    repositories.filter((repository) => repository.name === name).map((repository) => ({ repository, parts })),
+    repositories
+      .filter((repository) => repository.name === name)
+      .map((repository) => ({ repository, parts })),
   );
   return { ...plan, sources: again, layouts: { ...planLayouts(again), replaced: plan.layouts.replaced } };
 }

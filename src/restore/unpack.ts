@@ -4,7 +4,11 @@ import { mapConcurrent } from "../common/concurrency.ts";
 import { assert, describeError, type EngineError } from "../common/errors.ts";
 import type { ArchiveName } from "../repository/keys.ts";
 import type { Repository } from "../repository/repository.ts";
-import { concernsRepository, isStoreTrouble, type ReplacedObject } from "../repository/several-repositories.ts";
+import {
+  concernsRepository,
+  isStoreTrouble,
+  type ReplacedObject,
+} from "../repository/several-repositories.ts";
 import type { ArchiveLayouts, UnitCopy, UnpackUnit } from "./part-layouts.ts";
 import { WrittenUnit, type TreeWriter } from "./tree-writer.ts";
 import { unpackPart } from "./unpack-part.ts";
@@ -130,7 +134,8 @@ async function nextRound(failures: readonly Failure[], options: UnpackOptions): 
   for (const [archive, failed] of byArchive) {
     const last = failed.find((failure) => isLastCopy(failure.task) && !isInnocent(failure));
     if (last === undefined) {
-      for (const failure of failed) tasks.push(isInnocent(failure) ? failure.task : nextCopy(failure, options));
+      for (const failure of failed)
+        tasks.push(isInnocent(failure) ? failure.task : nextCopy(failure, options));
       continue;
     }
     const again = nextWay(last.task, options);
@@ -148,7 +153,11 @@ function nextCopy(failure: Failure, options: UnpackOptions): Task {
   return { ...failure.task, copy: copy + 1 };
 }
 
-function tellReplaced({ tried, error }: Failure, from: Repository | undefined, { onReplaced }: UnpackOptions): void {
+function tellReplaced(
+  { tried, error }: Failure,
+  from: Repository | undefined,
+  { onReplaced }: UnpackOptions,
+): void {
   const key = error.details["key"];
   const [first] = tried.parts;
   onReplaced({

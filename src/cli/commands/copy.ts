@@ -23,7 +23,12 @@ interface CopyOptions extends RepositoryOptions {
 }
 
 /** `tidemark copy`: fills a repository with the backups of another one, and their WAL up to now. */
-export async function run(from: string, to: string, options: CopyOptions, signal: AbortSignal): Promise<void> {
+export async function run(
+  from: string,
+  to: string,
+  options: CopyOptions,
+  signal: AbortSignal,
+): Promise<void> {
   const format = parseOutputFormat(options.output ?? "text");
   const config = await resolveConfig(options);
   const server = requireServerName(config);

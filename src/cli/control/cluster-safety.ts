@@ -32,6 +32,7 @@ export function clusterSafety(cluster: ClusterObject): Record<string, unknown> {
     readyInstances: status.readyInstances,
     firstRecoverabilityPoint: status.firstRecoverabilityPoint ?? null,
     lastSuccessfulBackup: status.lastSuccessfulBackup ?? null,
+    stores: status.tidemark?.stores ?? [],
     connection: status.tidemark?.primary ?? null,
   };
 }

@@ -14,8 +14,20 @@ export interface ClusterBackupSummary {
    * `lastFailedBackup`: for the plugin too, for which CloudNativePG leaves them empty. What is not known now stays as it was.
    */
   readonly fields: Readonly<Record<string, unknown>>;
+  /** What each repository can restore; undefined before they were read. */
+  readonly stores?: readonly StoreSummary[];
   /** `LastBackupSucceeded`; undefined leaves it as it was: nothing has run yet, or all Backups were deleted. */
   readonly lastBackup: Omit<Condition, "lastTransitionTime"> | undefined;
+}
+
+/** One repository of the cluster, for its status. */
+interface StoreSummary {
+  readonly name: string;
+  readonly serverName: string;
+  readonly backups?: number | undefined;
+  readonly firstRecoverabilityPoint?: string | undefined;
+  readonly lastSuccessfulBackup?: string | undefined;
+  readonly error?: string | undefined;
 }
 
 export interface SummaryFacts {
@@ -57,7 +69,20 @@ export function summarizeBackups({ cluster, backups, windows }: SummaryFacts): C
       ...(Object.keys(last).length === 0 ? {} : { lastSuccessfulBackupByMethod: last }),
       ...some("lastFailedBackup", failures.reduce<string | undefined>(later, before("lastFailedBackup"))),
     },
+    ...(windows === undefined ? {} : { stores: windows.map(summarizeStore) }),
     lastBackup: lastBackupCondition(own),
+  };
+}
+
+function summarizeStore(window: RepositoryWindow): StoreSummary {
+  const { firstRecoverabilityPoint: first, lastSuccessfulBackupTime: last } = window;
+  return {
+    name: window.repository,
+    serverName: window.serverName,
+    backups: window.backupCount,
+    firstRecoverabilityPoint: first && toTimestamp(first),
+    lastSuccessfulBackup: last && toTimestamp(last),
+    error: window.error,
   };
 }
 

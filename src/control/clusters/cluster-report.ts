@@ -15,6 +15,8 @@ import { storeReport } from "../store-report.ts";
 export interface BackupReport {
   /** Fields of the status, with CloudNativePG's names. */
   readonly fields: Readonly<Record<string, unknown>>;
+  /** What each repository can restore; undefined before they were read. */
+  readonly stores?: readonly unknown[];
   readonly lastBackup: Omit<Condition, "lastTransitionTime"> | undefined;
 }
 
@@ -67,6 +69,7 @@ export function clusterStatus(given: ReportFacts): Record<string, unknown> {
             },
           }),
       instances: instances.map((instance) => describeInstance(instance, primary)),
+      ...optional("stores", backups.stores),
       ...optional(
         "recovery",
         instances.find(({ status }) => status?.recovery !== undefined)?.status?.recovery,

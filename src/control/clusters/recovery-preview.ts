@@ -50,7 +50,9 @@ export async function previewRecovery(
     signal,
   });
   if (plan.kind === "unreachable") {
-    throw new EngineError("target-unreachable", `this cannot be restored: ${plan.reason}`, { hint: plan.hint });
+    throw new EngineError("target-unreachable", `this cannot be restored: ${plan.reason}`, {
+      hint: plan.hint,
+    });
   }
   const first = plan.sources[0]?.repository;
   const place = places.find(({ repository }) => repository === first);

@@ -13,6 +13,8 @@ export interface RepositoryWindow {
   readonly firstRecoverabilityPoint: Date | undefined;
   /** The end of its newest one. */
   readonly lastSuccessfulBackupTime: Date | undefined;
+  /** How many finished ones it has. */
+  readonly backupCount?: number;
   /** Why the last reading failed; the other fields are then of an earlier one. */
   readonly error: string | undefined;
 }

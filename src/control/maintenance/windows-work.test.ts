@@ -80,6 +80,7 @@ describe("windows", () => {
         readAt,
         firstRecoverabilityPoint: new Date("2026-11-03T00:00:00Z"),
         lastSuccessfulBackupTime: new Date("2026-11-13T00:00:00Z"),
+        backupCount: 3,
         error: undefined,
       },
       {
@@ -89,6 +90,7 @@ describe("windows", () => {
         readAt,
         firstRecoverabilityPoint: undefined,
         lastSuccessfulBackupTime: undefined,
+        backupCount: 0,
         error: undefined,
       },
     ]);

@@ -142,6 +142,7 @@ async function readOne(
         readAt: clock.now(),
         firstRecoverabilityPoint: finished[0]?.info.endTime,
         lastSuccessfulBackupTime: finished.at(-1)?.info.endTime,
+        backupCount: finished.length,
         error: undefined,
       },
       // Without an identity it is new, or the empty mount point of a disk that is not there.
