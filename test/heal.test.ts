@@ -263,7 +263,7 @@ describe("a copy that is interrupted", () => {
         expect(await keysOf(target)).toEqual(sound);
         await rm(here.path(`target-${call}`), { recursive: true });
         // The first ones are all of different kinds.
-        if (call > 8) call += 4;
+        if (call > 6) call += 7;
       }
     },
   );

@@ -12,12 +12,12 @@ import type { HeldBackup } from "./wanted-wal.ts";
 
 /**
  * Whether a repository's retention would have removed a backup that it lacks; then it is not missing. `catalogue`: what the
- * repository has.
+ * repository has; `lacking`: all that it lacks, the candidate among it.
  */
 export type Expires = (
   repository: Repository,
   candidate: FinishedEntry,
-  catalogue: readonly CatalogueEntry[],
+  given: { readonly catalogue: readonly CatalogueEntry[]; readonly lacking: readonly CatalogueEntry[] },
 ) => boolean;
 
 export interface HealFacts {
@@ -124,13 +124,16 @@ function chooseBackups(
     const { step } = decision;
     const entry = own?.entry ?? elsewhere.find((state) => state.entry !== undefined)?.entry;
     if (entry === undefined || (step.mode === "missing" && !isWanted(id))) continue;
-    if (step.mode === "missing" && expires(target.repository, entry, catalogue)) {
-      notes.push({ repository, what, reason: "it is older than what this repository keeps" });
-      continue;
-    }
     steps.push({ step, entry });
   }
-  return { steps, notes };
+  const lacking = steps.filter(({ step }) => step.mode === "missing").map(({ entry }) => entry);
+  const isExpired = ({ step, entry }: ChosenBackup): boolean =>
+    step.mode === "missing" && expires(target.repository, entry, { catalogue, lacking });
+  for (const { step } of steps.filter(isExpired)) {
+    const reason = "it is older than what this repository keeps";
+    notes.push({ repository: target.repository.name, what: `backup ${step.id}`, reason });
+  }
+  return { steps: steps.filter((chosen) => !isExpired(chosen)), notes };
 }
 
 function heldBy({ backups }: HealInventory): HeldBackup[] {
@@ -159,7 +162,7 @@ function identitySteps(
 }
 
 /** Where nobody knows the retention: what is older than all that the repository has was removed, it seems. */
-export const olderThanAll: Expires = (_repository, { info }, catalogue) => {
+export const olderThanAll: Expires = (_repository, { info }, { catalogue }) => {
   const ends = catalogue.flatMap((entry) => (entry.kind === "done" ? [entry.info.endTime.getTime()] : []));
   return ends.length > 0 && ends.every((end) => info.endTime.getTime() < end);
 };

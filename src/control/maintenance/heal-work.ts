@@ -77,11 +77,11 @@ async function healCluster(cluster: Resource, options: HealWorkOptions, signal: 
 
 /** By each repository's own policy; without one nothing is ever too old. */
 function expiresBy(targets: readonly ClusterRepository[], clock: Clock): Expires {
-  return (repository, candidate, catalogue) => {
+  return (repository, candidate, { catalogue, lacking }) => {
     const { retentionPolicy } = targets.find((target) => target.repository === repository) ?? {};
     if (retentionPolicy === undefined) return false;
     const policy = parseRetentionPolicy(retentionPolicy);
-    const { obsolete } = planExpiration([...catalogue, candidate], { policy, now: clock.now() });
+    const { obsolete } = planExpiration([...catalogue, ...lacking], { policy, now: clock.now() });
     return obsolete.includes(candidate.id);
   };
 }

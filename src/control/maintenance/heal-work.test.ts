@@ -1,0 +1,81 @@
+import { describe, expect, test } from "vitest";
+import { silentLog } from "../../common/log.ts";
+import { backupControl, cluster } from "../backups/testing/backup-control.ts";
+import type { ResourceKey } from "../resources/resource.ts";
+import { healWork } from "./heal-work.ts";
+import { systemOfCluster } from "./retention-work.ts";
+import { putBackup, putIdentity, putSegments } from "../../../test/support/sample-archive.ts";
+import { parseSystemIdentifier } from "../../postgres/system-identifier.ts";
+import type { Repository } from "../../repository/repository.ts";
+import { clusterRepository, GivenRepositories, storedBackups, systemIdentifier } from "./testing/stored-backups.ts";
+
+const { signal } = new AbortController();
+
+/** On the 21st at noon; the second store keeps seven days. */
+async function healing() {
+  const control = await backupControl();
+  const { store, instances, clock } = control;
+  const [first, second] = [await storedBackups("first"), await storedBackups("second")];
+  const healed: ResourceKey[] = [];
+  const repositories = new GivenRepositories(clusterRepository(first), clusterRepository(second, "7d"));
+  const work = healWork({
+    store,
+    repositories,
+    systemOf: (resource) => systemOfCluster(resource, instances),
+    clock,
+    log: silentLog,
+    onHealed: (key) => healed.push(key),
+  });
+  return { ...control, first, second, healed, repositories, run: async () => work.run(store.require(cluster), signal), work };
+}
+
+describe("healing by itself", () => {
+  test("is for those that have several stores", async () => {
+    const { store, work } = await healing();
+
+    expect(work.intervalMs(store.require(cluster))).toBeUndefined();
+  });
+
+  test("finds nothing to do where everything is as it should be", async () => {
+    const { first, second, run, events, healed } = await healing();
+    for (const stored of [first, second]) await stored.claim();
+
+    await run();
+
+    expect({ events: events(), healed }).toEqual({ events: [], healed: [] });
+  });
+
+  test("a store that was added gets what its retention keeps, and no more; an event says so", async () => {
+    const { first, second, run, events, healed } = await healing();
+    const system = parseSystemIdentifier(systemIdentifier);
+    const source: Repository = { ...first.repository };
+    await putIdentity(source, system);
+    await putSegments(source, 3, 20, system);
+    for (const day of [3, 8, 13, 18]) await putBackup(source, day, { system });
+
+    await run();
+
+    expect(await second.days()).toEqual([13, 18]);
+    // Those that the backups need: by this clock the others were only just stored, and their archiver may be at it.
+    expect((await second.segments()).length).toBe(4);
+    expect(events()).toEqual([
+      'Normal RepositoryHealed: Repository "second" was given what it lacked: backups 20261118T000000, 20261113T000000, 4 WAL files',
+    ]);
+    expect(healed).toEqual([cluster]);
+
+    await run();
+    expect(healed).toHaveLength(1);
+  });
+
+  test("fails with an event's words when a repository cannot be opened, and touches nothing of another system", async () => {
+    const { first, second, run, repositories } = await healing();
+    await first.claim("4711");
+    await first.put(18);
+
+    await run();
+
+    expect(await second.days()).toEqual([]);
+    repositories.failure = new Error("no Secret");
+    await expect(run()).rejects.toThrow("no Secret");
+  });
+});
