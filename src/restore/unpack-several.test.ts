@@ -76,7 +76,11 @@ async function lab() {
       onReplaced: (object) => replaced.push(object),
     });
     writer.finish();
-    return { replaced: replaced.map(({ repository, key, from }) => `${repository} ${key} ${from}`), bytes, writer };
+    return {
+      replaced: replaced.map(({ repository, key, from }) => `${repository} ${key} ${from}`),
+      bytes,
+      writer,
+    };
   };
   const tree = async () => {
     const entries = await readdir(root, { recursive: true, withFileTypes: true });
@@ -89,8 +93,18 @@ async function lab() {
   return { source, unpack, tree };
 }
 
-const wholeTree = ["/base", "/base/1", "/base/1/1 x", "/base/1/2 y", "/link", "/only", "/only/in", "/only/in/first 1"];
-const flip = (stored: Buffer) => stored.map((byte, at) => (at === stored.length - 20 ? byte ^ 1 : byte)) as Buffer;
+const wholeTree = [
+  "/base",
+  "/base/1",
+  "/base/1/1 x",
+  "/base/1/2 y",
+  "/link",
+  "/only",
+  "/only/in",
+  "/only/in/first 1",
+];
+const flip = (stored: Buffer) =>
+  stored.map((byte, at) => (at === stored.length - 20 ? byte ^ 1 : byte)) as Buffer;
 
 describe("a bad part is taken from another repository, and the tree is as without trouble", () => {
   test("flipped, whatever codec the other one has; progress counts it once", async () => {
@@ -109,7 +123,9 @@ describe("a bad part is taken from another repository, and the tree is as withou
   test("missing or cut, which shows before anything is written", async () => {
     const { source, unpack, tree } = await lab();
     const one = await source("one", { change: (stored, index) => (index === 0 ? undefined : stored) });
-    const two = await source("two", { change: (stored, index) => (index === 1 ? stored.subarray(1) : stored) });
+    const two = await source("two", {
+      change: (stored, index) => (index === 1 ? stored.subarray(1) : stored),
+    });
 
     await unpack(one, two);
 
@@ -125,10 +141,16 @@ describe("a bad part is taken from another repository, and the tree is as withou
     const stored = bad.parts.parts[1];
     const lying: BackupSource = {
       repository: bad.repository,
-      parts: { ...bad.parts, sound: bad.parts.sound.map((part) => (part === stored ? { ...part, sha256: "0".repeat(64) } : part)) },
+      parts: {
+        ...bad.parts,
+        sound: bad.parts.sound.map((part) => (part === stored ? { ...part, sha256: "0".repeat(64) } : part)),
+      },
     };
 
-    const { replaced } = await unpack({ ...lying, parts: { ...lying.parts, manifest: one.parts.manifest } }, one);
+    const { replaced } = await unpack(
+      { ...lying, parts: { ...lying.parts, manifest: one.parts.manifest } },
+      one,
+    );
 
     expect(replaced).toEqual(["bad srv/base/x/data_0001.tar.gz one"]);
     expect(await tree()).toEqual(wholeTree);
@@ -185,7 +207,9 @@ test("a part that is bad everywhere is the error, and names the object", async (
   const { source, unpack } = await lab();
   const bad = (stored: Buffer, index: number) => (index === 0 ? flip(stored) : stored);
 
-  await expect(unpack(await source("one", { change: bad }), await source("two", { change: bad }))).rejects.toMatchObject({
+  await expect(
+    unpack(await source("one", { change: bad }), await source("two", { change: bad })),
+  ).rejects.toMatchObject({
     code: "object-corrupt",
     message: expect.stringMatching(/two\/srv\/base\/x\/data\.tar\.gz/) as string,
   });

@@ -7,7 +7,12 @@ import { systemOfCluster } from "./retention-work.ts";
 import { putBackup, putIdentity, putSegments } from "../../../test/support/sample-archive.ts";
 import { parseSystemIdentifier } from "../../postgres/system-identifier.ts";
 import type { Repository } from "../../repository/repository.ts";
-import { clusterRepository, GivenRepositories, storedBackups, systemIdentifier } from "./testing/stored-backups.ts";
+import {
+  clusterRepository,
+  GivenRepositories,
+  storedBackups,
+  systemIdentifier,
+} from "./testing/stored-backups.ts";
 
 const { signal } = new AbortController();
 
@@ -26,7 +31,15 @@ async function healing() {
     log: silentLog,
     onHealed: (key) => healed.push(key),
   });
-  return { ...control, first, second, healed, repositories, run: async () => work.run(store.require(cluster), signal), work };
+  return {
+    ...control,
+    first,
+    second,
+    healed,
+    repositories,
+    run: async () => work.run(store.require(cluster), signal),
+    work,
+  };
 }
 
 describe("healing by itself", () => {
