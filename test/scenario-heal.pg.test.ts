@@ -120,8 +120,6 @@ const flipped = (bytes: Buffer, at: number): Buffer => {
 const damages: Readonly<Record<string, Damage>> = {
   "first byte": (bytes) => flipped(bytes, 0),
   "middle byte": (bytes) => flipped(bytes, bytes.length >> 1),
-  "last byte": (bytes) => flipped(bytes, bytes.length - 1),
-  "cut to nothing": () => Buffer.alloc(0),
   "cut in half": (bytes) => bytes.subarray(0, bytes.length >> 1),
   "another's content": (_, like) => like,
   deleted: () => "deleted",

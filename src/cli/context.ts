@@ -83,7 +83,7 @@ function encryptionFromFlags({
 export async function openContext(
   options: RepositoryOptions,
   signal: AbortSignal,
-  access: StoreAccess = { kind: "read" },
+  access: StoreAccess = { kind: "read", allowMissing: true },
   open: typeof openRepositories = openRepositories,
 ): Promise<CommandContext> {
   return openContextWith(open, options, signal, access);

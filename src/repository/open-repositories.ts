@@ -18,7 +18,11 @@ import { parseServerName, type ServerName } from "./server-name.ts";
 
 /** Whether whoever opens a repository may begin it: a directory that does not exist is made only for writers. */
 export type StoreAccess =
-  | { readonly kind: "read" }
+  | {
+      readonly kind: "read";
+      /** Of several, one whose directory is not there is opened too; its calls throw `store-missing`. */
+      readonly allowMissing?: boolean;
+    }
   /** The spool directory, where one is known, says which repositories were begun before (`claim-note.ts`). */
   | { readonly kind: "write"; readonly spoolDirectory: string | undefined };
 
@@ -118,7 +122,7 @@ async function openBareRepository(
   const store = await openWrapped(settings, repositoryLog, signal, {
     createRoot: access.kind === "write" && !isBegun,
     // It is not mounted just now; the others must not wait for it, nor must it be made.
-    allowMissingRoot: isBegun || (access.kind === "read" && all.length > 1),
+    allowMissingRoot: isBegun || (access.kind === "read" && access.allowMissing === true && all.length > 1),
   });
   return { name, server, store, log: repositoryLog, ...(claimNote === undefined ? {} : { claimNote }) };
 }

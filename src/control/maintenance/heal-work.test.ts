@@ -19,7 +19,8 @@ const { signal } = new AbortController();
 /** On the 21st at noon; the second store keeps seven days. */
 async function healing() {
   const control = await backupControl();
-  const { store, instances, clock } = control;
+  const { store, instances, clock, setCluster } = control;
+  setCluster({ currentPrimary: "pg-1", firstRecoverabilityPoint: "2026-11-03T00:00:00Z" });
   const [first, second] = [await storedBackups("first"), await storedBackups("second")];
   const healed: ResourceKey[] = [];
   const repositories = new GivenRepositories(clusterRepository(first), clusterRepository(second, "7d"));
@@ -78,6 +79,14 @@ describe("healing by itself", () => {
 
     await run();
     expect(healed).toHaveLength(1);
+  });
+
+  test("waits for the first base backup: before, a store may not have been begun", async () => {
+    const { repositories, run, setCluster } = await healing();
+    setCluster({ currentPrimary: "pg-1" });
+    repositories.failure = new Error("no such directory");
+
+    await expect(run()).resolves.toBeUndefined();
   });
 
   test("fails with an event's words when a repository cannot be opened, and touches nothing of another system", async () => {

@@ -5,6 +5,7 @@ import { parseRetentionPolicy } from "../../expire/retention-policy.ts";
 import type { DoneStep } from "../../heal/carry-out.ts";
 import type { Expires } from "../../heal/plan-heal.ts";
 import { healRepositories, planRepositories } from "../../heal/run-heal.ts";
+import { valueAt } from "../../manifest/manifest-object.ts";
 import type { SystemIdentifier } from "../../postgres/system-identifier.ts";
 import { destinationsOf } from "../backups/start-backup.ts";
 import type { ClusterRepositories, ClusterRepository } from "../clusters/cluster-repositories.ts";
@@ -56,6 +57,8 @@ async function healCluster(cluster: Resource, options: HealWorkOptions, signal: 
   const system = systemOf(cluster);
   // Nobody can tell yet whether what is in the repositories is this cluster's.
   if (system === undefined) return;
+  // Without any base backup WAL is of no use, and the stores may not have been begun yet.
+  if (valueAt(cluster.status, ["firstRecoverabilityPoint"]) === undefined) return;
   const targets = await repositories.of(cluster);
   const heal = {
     repositories: targets.map(({ repository }) => repository),

@@ -219,7 +219,10 @@ describe("a cluster with several repositories", () => {
     const { recovery } = await instance.bootstrap();
 
     // Whole ones first.
-    expect(recovery?.plan.slice(0, 2)).toEqual([`repository: ${directory}/srv`, `repository: ${damaged}/srv`]);
+    expect(recovery?.plan.slice(0, 2)).toEqual([
+      `repository: ${directory}/srv`,
+      `repository: ${damaged}/srv`,
+    ]);
     expect(recovery?.plan.join("\n")).toMatch(
       /note: ".*data_0001\.tar\.gz" in repository "damaged" could not be used .* repository "whole" had a good copy/,
     );
