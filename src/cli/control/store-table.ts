@@ -11,6 +11,7 @@ export const storeStatus = z.looseObject({
   lagFiles: z.number().optional(),
   healing: z.boolean().optional(),
   failingSince: z.string().optional(),
+  backups: z.number().optional(),
   firstRecoverabilityPoint: z.string().optional(),
   error: z.string().optional(),
 });
@@ -24,10 +25,11 @@ export function storeTable(stores: readonly StoreStatus[]): string {
     store.serverName ?? "",
     store.state ?? "",
     store.lastStoredWAL ?? "",
+    store.backups === undefined ? "" : String(store.backups),
     store.firstRecoverabilityPoint ?? "",
     whatOf(store),
   ]);
-  return `\n${formatTable(["STORE", "SERVER NAME", "STATE", "LAST WAL", "RECOVERABLE FROM", "WHAT"], rows)}`;
+  return `\n${formatTable(["STORE", "SERVER NAME", "STATE", "LAST WAL", "BACKUPS", "RECOVERABLE FROM", "WHAT"], rows)}`;
 }
 
 function whatOf({ lagFiles = 0, healing, failingSince, error }: StoreStatus): string {

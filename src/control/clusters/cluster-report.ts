@@ -16,7 +16,7 @@ export interface BackupReport {
   /** Fields of the status, with CloudNativePG's names. */
   readonly fields: Readonly<Record<string, unknown>>;
   /** What each repository can restore; undefined before they were read. */
-  readonly stores?: readonly unknown[];
+  readonly stores?: readonly { readonly name: string }[];
   readonly lastBackup: Omit<Condition, "lastTransitionTime"> | undefined;
 }
 
@@ -69,13 +69,12 @@ export function clusterStatus(given: ReportFacts): Record<string, unknown> {
             },
           }),
       instances: instances.map((instance) => describeInstance(instance, primary)),
-      ...optional("stores", backups.stores),
       ...optional(
         "recovery",
         instances.find(({ status }) => status?.recovery !== undefined)?.status?.recovery,
       ),
       ...optional("storage", storageOf(view, primary)),
-      ...optional("stores", storesOf(primary)),
+      ...optional("stores", storesOf(primary, backups.stores)),
       ...(given.aside.length === 0 ? {} : { aside: given.aside.map((entry) => describeAside(entry, view)) }),
       observedGeneration: view.resource.metadata.generation,
     },
@@ -143,9 +142,15 @@ function describeInstance(
   };
 }
 
-/** Each repository, as the agent beside the primary sees it when it writes. */
-function storesOf(primary: InstanceFacts | undefined): readonly unknown[] | undefined {
-  return primary?.status?.archiving?.repositories.map((repository) => ({
+/** Each repository: what can be restored from it, and how the agent beside the primary sees it when it writes. */
+function storesOf(
+  primary: InstanceFacts | undefined,
+  held: BackupReport["stores"],
+): readonly unknown[] | undefined {
+  const written = primary?.status?.archiving?.repositories;
+  if (written === undefined) return held;
+  return written.map((repository) => ({
+    ...held?.find(({ name }) => name === repository.name),
     name: repository.name,
     serverName: repository.server,
     ...storeReport(repository),
