@@ -41,7 +41,7 @@ export async function copyBackup(step: BackupStep, context: CopyContext): Promis
   await aimed(target, async () => writeRunningMark(target, step.id, mark, options));
   const signal = context.signal ?? new AbortController().signal;
   {
-    using _renewal = new MarkRenewal([target], step.id, mark, signal);
+    using _renewal = new MarkRenewal(() => [target], step.id, mark, signal);
     await copyContent(step, context);
   }
   await requireNotRemoved(step, context.signal);
