@@ -99,7 +99,10 @@ test("commands, flags and arguments that do not exist or are missing are named, 
       wal                                      the WAL archive, directly
       agent [options]                          run beside one PostgreSQL and archive its WAL as it appears
       base                                     base backups, directly
+      check                                    find out whether what Tidemark relies on can be relied on
       key                                      the keys of encrypted repositories
+      heal [options]                           copy to each repository what it lacks or has damaged, from another one of the same server
+      copy [options] <from> <to>               fill a repository with the backups of another one and their WAL up to now; run again, it goes on
       lint [options]                           say what CloudNativePG manifests really do, and what they meant
       schema [kind]                            print the JSON Schema of manifests, for editors
       up [options]                             run clusters, schedules and backups as manifests say, on this machine
@@ -252,7 +255,7 @@ test("a repository and a server name must be given, and be possible", async () =
     $ tidemark base list --repo "" --server main
     exit 2
     tidemark: "" is no place for a store
-    hint: Write one of s3://bucket/path, file:///path and plain paths.
+    hint: Write one of s3://bucket/path, gs://bucket/path, azure://account/container/path (or its https:// address), file:///path and plain paths.
 
     $ tidemark base list --repo <dir>/missing --server main
     exit 12
@@ -277,7 +280,7 @@ test("a repository and a server name must be given, and be possible", async () =
     $ tidemark base list --repo ftp://host/path --server main
     exit 2
     tidemark: "ftp://host/path" has the unknown scheme "ftp"
-    hint: Supported are s3://bucket/path, file:///path and plain paths.
+    hint: Supported are s3://bucket/path, gs://bucket/path, azure://account/container/path (or its https:// address), file:///path and plain paths.
 
     $ tidemark base list --repo s3:// --server main
     exit 2
@@ -297,7 +300,7 @@ test("a repository and a server name must be given, and be possible", async () =
     $ tidemark base list --repo s3://bucket/path?colour=red --server main
     exit 2
     tidemark: "s3://bucket/path" has the unknown parameter "colour"
-    hint: Known are endpoint, region, path-style, ca-file, part-size, conditional-create."
+    hint: Known are endpoint, region, path-style, ca-file, profile, aws-profile, proxy, part-size, conditional-create."
   `);
 });
 
