@@ -5,14 +5,14 @@ import { formatBytes, formatDuration } from "../common/units.ts";
 /** How one repository of an agent stands, in a line. */
 export function repositoryText(repository: RepositoryStatus, now: Date): string {
   const { state, url, lastStored, lagFiles = 0, lagBytes = 0, isHealing, error, failingSince } = repository;
-  const since = (iso: string): string => formatDuration(now.getTime() - Date.parse(iso));
-  const last = lastStored === undefined ? "" : `, has ${lastStored.name} since ${since(lastStored.at)}`;
+  const age = (iso: string): string => formatDuration(now.getTime() - Date.parse(iso));
+  const last = lastStored === undefined ? "" : `, got ${lastStored.name} ${age(lastStored.at)} ago`;
   const lag = lagFiles === 0 ? "" : `, lacks ${lagFiles} files (${formatBytes(lagBytes)})`;
   const healing = isHealing === true ? ", which are brought there" : "";
   const why =
     error === undefined
       ? ""
-      : `: ${failingSince === undefined ? "" : `for ${since(failingSince)}, `}${error.message}`;
+      : `: ${failingSince === undefined ? "" : `for ${age(failingSince)}, `}${error.message}`;
   return `${state}${last}${lag}${healing}, ${url}${why}`;
 }
 

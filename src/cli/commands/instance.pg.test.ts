@@ -13,6 +13,7 @@ const steady = (text: string) =>
     .replaceAll(/\d+(\.\d+)? [KM]iB/g, "<size>")
     .replaceAll(/\d{8}T\d{6}/g, "<id>")
     .replaceAll(/(PostgreSQL: +|in|process|system|process: +) ?[\d.]+( m?s)?\b/g, "$1 <n>")
+    .replaceAll(/\d+(\.\d+)? (ms|s) ago/g, "<age> ago")
     .replaceAll(/\/tmp\/tidemark-test-\w+/g, "<dir>")
     .replaceAll(/[0-9A-F]+\/[0-9A-F]+|[0-9A-F]{24}(\.[0-9A-F]{8}\.backup)?/g, "<wal>");
 
@@ -40,7 +41,7 @@ PostgreSQL:       <n>, process <n>, since <time>, <size> and <size> of WAL
 primary:         system <n>, timeline 1, at <wal>
 waiting:         nothing
 last archived:   <wal>, at <time>
-repository main: ok, <dir>/store
+repository main: ok, got <wal> <age> ago, <dir>/store
 backup b:        <id> completed in <n>
 `);
   expect(JSON.parse(json.stdout)).toMatchObject({
