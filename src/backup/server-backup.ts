@@ -1,3 +1,4 @@
+import type { Clock } from "../common/clock.ts";
 import { describeError, EngineError } from "../common/errors.ts";
 import { faultPoint } from "../common/fault-point.ts";
 import type { Log } from "../common/log.ts";
@@ -12,12 +13,14 @@ import {
 import type { ServerFacts } from "../postgres/backup-functions-facts.ts";
 import type { SqlConnection } from "../postgres/connection.ts";
 import type { BackupId } from "../repository/backup-id.ts";
+import { awaitRestartPoint } from "./standby-restart-point.ts";
 
 export interface ServerBackupOptions {
   readonly connection: SqlConnection;
   readonly primaryConnection?: SqlConnection;
   readonly facts: ServerFacts;
   readonly id: BackupId;
+  readonly clock: Clock;
   readonly log: Log;
 }
 
@@ -32,7 +35,11 @@ export class ServerBackup {
   }
 
   async start(options: { readonly fast: boolean; readonly signal: AbortSignal }): Promise<StartedBackup> {
-    const { connection, facts, id } = this.#with;
+    const { connection, primaryConnection, facts, id, clock, log } = this.#with;
+    const { signal } = options;
+    if (facts.inRecovery && primaryConnection !== undefined) {
+      await awaitRestartPoint(connection, primaryConnection, { clock, log, signal });
+    }
     this.#isStarted = true;
     return startBackup(connection, { major: facts.major, label: `Tidemark base backup ${id}`, ...options });
   }

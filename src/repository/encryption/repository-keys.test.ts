@@ -182,12 +182,12 @@ test("an encrypted repository for which no key is configured is neither read nor
 });
 
 test("a plain repository is asked once whether it has keys", async () => {
-  const counted = faultyStore(await temporaryStore(), { operation: "head" });
+  const counted = faultyStore(await temporaryStore(), { operation: "get" });
   const store = requirePlain(counted, server);
 
   await store.put("main/x", [Buffer.from("x")]);
   await collect(store.list("main/"));
-  await store.get("main/y");
+  await store.head("main/y");
 
   expect(counted.calls).toBe(1);
 });

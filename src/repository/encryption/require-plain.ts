@@ -1,5 +1,6 @@
 import { signalOption } from "../../common/abort.ts";
 import { EngineError } from "../../common/errors.ts";
+import { discardBody } from "../../storage/object-body.ts";
 import type { CallOptions, ObjectStore } from "../../storage/object-store.ts";
 import { interceptStore } from "../../storage/wrappers/intercept.ts";
 import { encryptionKeysKey } from "../keys.ts";
@@ -14,7 +15,10 @@ export function requirePlain(store: ObjectStore, server: ServerName): ObjectStor
   let isPlain = false;
   const check = async ({ signal }: CallOptions): Promise<void> => {
     if (isPlain) return;
-    if ((await store.head(encryptionKeysKey(server), signalOption(signal))) !== undefined) {
+    // Not by `head`: a refusal has its reason in the body of the answer, which that one has none of.
+    const keys = await store.get(encryptionKeysKey(server), signalOption(signal));
+    if (keys !== undefined) {
+      await discardBody(keys);
       throw missingKey(store, server);
     }
     isPlain = true;
