@@ -106,6 +106,20 @@ describe("opening repositories", () => {
     await access(written);
   });
 
+  test("does not let one of several whose directory cannot be made keep a writer from the others", async () => {
+    const folder = await temporaryFolder();
+    const settings = [{ url: "/dev/null/store" }, { url: join(folder, "b") }];
+    const writer = { kind: "write", spoolDirectory: join(folder, "spool") } as const;
+
+    const [first, second] = await open(settings, writer);
+
+    await expect(first!.store.put("x", [])).rejects.toMatchObject({ code: "store-missing" });
+    await second!.store.put("x", []);
+    await expect(open(settings.slice(0, 1), writer)).rejects.toMatchObject({
+      code: "store-missing",
+    });
+  });
+
   test("does not make a directory again that was claimed before, and opens it nevertheless", async () => {
     const folder = await temporaryFolder();
     const url = join(folder, "disk");

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { EngineError } from "../common/errors.ts";
+import { describeError, EngineError, isEngineError } from "../common/errors.ts";
 import type { Log } from "../common/log.ts";
 import { openStore, parseStoreUrl } from "../storage/open-store.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
@@ -20,7 +20,7 @@ import { parseServerName, type ServerName } from "./server-name.ts";
 export type StoreAccess =
   | {
       readonly kind: "read";
-      /** Of several, one whose directory is not there is opened too; its calls throw `store-missing`. */
+      /** Of several, one whose directory is not there, or may not be entered, is opened too; its calls throw what is wrong with it. */
       readonly allowMissing?: boolean;
     }
   /** The spool directory, where one is known, says which repositories were begun before (`claim-note.ts`). */
@@ -45,7 +45,8 @@ export type NamedSettings = RepositorySettings & { readonly name: string };
  * (`closeRepositories`).
  *
  * @throws EngineError `config` for two of one name and for credentials and keys that cannot be read, `usage` for a URL or a server
- * name that is none, `store-missing` for a directory that is not there.
+ * name that is none, `store-missing` for a directory that is not there, and what making it throws: for writers only when there is
+ * no other repository.
  */
 export async function openRepositories(options: OpenRepositoriesOptions): Promise<readonly Repository[]> {
   return openEach(options, openRepository);
@@ -119,10 +120,18 @@ async function openBareRepository(
   const repositoryLog = log.child({ server, repository: name });
   const claimNote = claimNoteFor(settings, server, access);
   const isBegun = (await claimNote?.exists()) ?? false;
-  const store = await openWrapped(settings, repositoryLog, signal, {
+  const open = async (root: { readonly createRoot: boolean; readonly allowMissingRoot: boolean }) =>
+    openWrapped(settings, repositoryLog, signal, root);
+  const store = await open({
     createRoot: access.kind === "write" && !isBegun,
     // It is not mounted just now; the others must not wait for it, nor must it be made.
     allowMissingRoot: isBegun || (access.kind === "read" && access.allowMissing === true && all.length > 1),
+  }).catch(async (error: unknown) => {
+    const isMistake = isEngineError(error, "config") || isEngineError(error, "usage");
+    if (access.kind === "read" || all.length === 1 || isMistake || signal.aborted) throw error;
+    // Its directory cannot be made; that is no reason to write nothing into the others.
+    repositoryLog.warn("could not begin a repository", { error: describeError(error) });
+    return open({ createRoot: false, allowMissingRoot: true });
   });
   return { name, server, store, log: repositoryLog, ...(claimNote === undefined ? {} : { claimNote }) };
 }

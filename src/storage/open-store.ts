@@ -13,7 +13,7 @@ import { badUrl, withoutQuery } from "./url-parts.ts";
 export interface OpenStoreOptions extends CallOptions {
   /** Make the directory of a `file:` store when it is missing. */
   readonly createRoot?: boolean;
-  /** Open a `file:` store without its directory too: it may be mounted later. Until then calls throw `store-missing`. */
+  /** Open a `file:` store without looking at its directory: it may be mounted later. Until then calls throw what is wrong with it. */
   readonly allowMissingRoot?: boolean;
   /** What the URL does not say, or may not (credentials); the URL's own parameters win. */
   readonly s3?: Partial<Omit<S3StoreOptions, "bucket" | "prefix">>;

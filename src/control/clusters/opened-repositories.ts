@@ -72,7 +72,8 @@ export class OpenedRepositories implements ClusterRepositories, AsyncDisposable 
       settings,
       server: parseServerName(serverName),
       log,
-      access: { kind: "read" },
+      // One whose disk is not mounted must not keep the cluster from what the others have.
+      access: { kind: "read", allowMissing: true },
       signal,
     });
     this.#opened.set(owner, { key, repositories });

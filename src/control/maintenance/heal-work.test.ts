@@ -1,3 +1,4 @@
+import { rename } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import { silentLog } from "../../common/log.ts";
 import { backupControl, cluster } from "../backups/testing/backup-control.ts";
@@ -87,6 +88,24 @@ describe("healing by itself", () => {
     repositories.failure = new Error("no such directory");
 
     await expect(run()).resolves.toBeUndefined();
+  });
+
+  test("goes on without a store that cannot be read, and is tried again soon for its sake", async () => {
+    const { first, second, run, repositories } = await healing();
+    const third = await storedBackups("third");
+    repositories.all.push(clusterRepository(third));
+    const system = parseSystemIdentifier(systemIdentifier);
+    await putIdentity({ ...second.repository }, system);
+    await putSegments({ ...second.repository }, 18, 20, system);
+    await putBackup({ ...second.repository }, 18, { system });
+    await rename(first.directory, `${first.directory}-unmounted`);
+
+    await expect(run()).rejects.toMatchObject({ code: "store-missing" });
+    await rename(`${first.directory}-unmounted`, first.directory);
+
+    expect(await third.days()).toEqual([18]);
+    await run();
+    expect(await first.days()).toEqual([18]);
   });
 
   test("fails with an event's words when a repository cannot be opened, and touches nothing of another system", async () => {

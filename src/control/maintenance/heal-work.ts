@@ -68,13 +68,14 @@ async function healCluster(cluster: Resource, options: HealWorkOptions, signal: 
     log,
     signal,
   };
-  const { done, failed } = await healRepositories(heal, await planRepositories(heal));
+  const { done, failed, unread } = await healRepositories(heal, await planRepositories(heal));
   for (const [name, steps] of Map.groupBy(done, ({ step }) => step.target.name)) {
     const message = `Repository "${name}" was given what it lacked: ${describeDone(steps)}`;
     store.recordEvent({ about: cluster, type: "Normal", reason: "RepositoryHealed", message });
   }
   if (done.length > 0) onHealed(keyOf(cluster));
-  const [first] = failed;
+  // What could not be read may lack something: it is looked at again soon, and not with the next interval.
+  const [first] = [...failed, ...unread];
   if (first !== undefined) throw first.error;
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { EngineError } from "../../common/errors.ts";
 import { silentLog } from "../../common/log.ts";
+import { openFileStore } from "../../storage/file/file-store.ts";
 import { faultyStore } from "../../storage/testing/faulty-store.ts";
 import { backupInfoKey } from "../../repository/keys.ts";
 import { backupControl, cluster } from "../backups/testing/backup-control.ts";
@@ -144,6 +145,28 @@ describe("windows", () => {
 
     completed("first", "20261101T000000");
     await expect(run()).rejects.toMatchObject({ code: "store-missing" });
+  });
+
+  test("of a new cluster with one store that nobody has written to yet are no trouble either", async () => {
+    const { repositories, run, window, completed } = await windows();
+    const store = await openFileStore({ root: "/nonexistent", allowMissingRoot: true });
+    const { repository } = await storedBackups("late");
+    repositories.all.push({
+      repository: { ...repository, store },
+      objectStore: "late",
+      retentionPolicy: undefined,
+      retentionIntervalSeconds: 1800,
+    });
+
+    await run();
+    expect(window()).toBeUndefined();
+
+    completed("first", "20261101T000000");
+    await expect(run()).rejects.toMatchObject({ code: "store-missing" });
+    expect(window()?.map(({ error }) => error)).toEqual([
+      undefined,
+      expect.stringContaining('"/nonexistent" does not exist'),
+    ]);
   });
 
   test("are forgotten with their cluster", async () => {

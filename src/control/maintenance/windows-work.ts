@@ -76,6 +76,7 @@ async function readWindows(
     throw error;
   });
   if (readings === undefined) return;
+  if (readings.some(({ failure }) => isNotBegunYet(cluster, backups, failure))) return;
   table.set(
     cluster,
     readings.map(({ window }) => window),

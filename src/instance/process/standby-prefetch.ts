@@ -41,7 +41,7 @@ export class StandbyPrefetch {
           settings: source.repositories,
           server: parseServerName(source.server),
           log,
-          access: { kind: "read" },
+          access: { kind: "read", allowMissing: true },
           signal,
         });
         try {

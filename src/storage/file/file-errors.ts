@@ -45,6 +45,12 @@ export function fileStoreError(action: string, root: string, cause: unknown): En
   return fileError(action, root, cause);
 }
 
+export function noDirectory(root: string): EngineError {
+  return new EngineError("store-missing", `"${root}" is not a directory`, {
+    hint: "Name the directory that holds, or shall hold, the backups.",
+  });
+}
+
 export function rootMissing(root: string): EngineError {
   return new EngineError("store-missing", `directory "${root}" does not exist`, {
     hint: "Create it, or mount the file system it is on; a directory of backups is not created by guess.",

@@ -79,6 +79,9 @@ describe("the directory adapter", () => {
       code: "store-missing",
       message: `"${root}" is not a directory`,
     });
+    const later = await openFileStore({ root, allowMissingRoot: true });
+    await expect(later.head("a")).rejects.toMatchObject({ code: "store-missing" });
+    await expect(Array.fromAsync(later.list(""))).rejects.toMatchObject({ code: "store-missing" });
   });
 
   test("does not take a vanished root for an empty store", async () => {

@@ -27,7 +27,7 @@ import type {
 } from "../object-store.ts";
 import { checkPartBytes } from "../upload-parts.ts";
 import { DurableTree } from "./durable-tree.ts";
-import { fileStoreError, rootMissing } from "./file-errors.ts";
+import { fileStoreError, noDirectory, rootMissing } from "./file-errors.ts";
 import {
   isAbsent,
   listFiles,
@@ -45,7 +45,7 @@ export interface FileStoreOptions extends CallOptions {
   readonly root: string;
   /** Make the root, and its parents, when missing. Default false: a missing root is mostly a disk that is not mounted. */
   readonly createRoot?: boolean;
-  /** Open a missing root too: every call throws `store-missing` until it is there. Default false. */
+  /** Open without looking at the root: while it is missing or may not be entered, every call says so. Default false. */
   readonly allowMissingRoot?: boolean;
   /** Permissions of new objects, subject to the umask. Default 0600: backups hold everything the database holds. */
   readonly fileMode?: number;
@@ -65,14 +65,9 @@ export async function openFileStore(options: FileStoreOptions): Promise<ObjectSt
   const root = resolve(options.root);
   try {
     if (options.createRoot === true) await makeDurableDirectory(root, options.directoryMode ?? 0o700);
-    if (!(await stat(root)).isDirectory()) {
-      throw new EngineError("store-missing", `"${root}" is not a directory`, {
-        hint: "Name the directory that holds, or shall hold, the backups.",
-      });
-    }
+    if (options.allowMissingRoot !== true && !(await stat(root)).isDirectory()) throw noDirectory(root);
     return new FileStore(root, options);
   } catch (error) {
-    if (isAbsent(error) && options.allowMissingRoot === true) return new FileStore(root, options);
     throw isAbsent(error) ? rootMissing(root) : fileStoreError("open the store", root, error);
   }
 }
@@ -343,7 +338,9 @@ class FileStore implements ObjectStore {
   async #checkRoot(): Promise<number> {
     let device: number;
     try {
-      device = (await stat(this.#root)).dev;
+      const stats = await stat(this.#root);
+      if (!stats.isDirectory()) throw noDirectory(this.#root);
+      device = stats.dev;
     } catch (error) {
       throw isAbsent(error)
         ? rootMissing(this.#root)
