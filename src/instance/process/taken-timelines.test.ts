@@ -16,9 +16,10 @@ async function stage() {
   await writeFile(join(walDirectory, "00000002.history"), "1\t0/3000000\tits own\n");
   return {
     folder,
-    hold: async (archived: readonly string[]) => {
+    store,
+    hold: async (archived: readonly string[], repositories = sampleArchive(store).repositories) => {
       for (const name of archived) await writeFile(join(store, "pg/wals", name), "x");
-      const archive = sampleArchive(store);
+      const archive = sampleArchive(store, { repositories });
       const signal = AbortSignal.timeout(10_000);
       await holdTakenTimelines({ folder, archive, timeline: 1, log: silentLog, signal });
     },
@@ -34,6 +35,15 @@ test("numbers of timelines that the archive has are held up to the first that it
 
   await releaseTimelines(folder);
   expect(await histories()).toEqual(["00000002.history"]);
+});
+
+test("numbers that one of several stores has are held also when another one is gone", async () => {
+  const { store, hold, histories } = await stage();
+  const gone = { name: "gone", url: "/dev/null/store" };
+
+  await hold(["00000003.history"], [gone, ...sampleArchive(store).repositories]);
+
+  expect(await histories()).toEqual(["00000002.history", "00000003.history"]);
 });
 
 test("an archive that cannot be opened holds nothing, and keeps nobody from being promoted", async () => {

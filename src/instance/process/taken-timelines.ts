@@ -38,7 +38,9 @@ export async function holdTakenTimelines(options: {
     const user = await chooseServerUser(folder.root);
     const server = parseServerName(archive.server);
     const settings = archive.repositories;
-    const repositories = await openRepositories({ settings, server, log, access: { kind: "read" }, signal });
+    const access = { kind: "read", allowMissing: true } as const;
+    const repositories = await openRepositories({ settings, server, log, access, signal });
+    const asked = new Set(repositories);
     try {
       for (let next = options.timeline + 1; ; next++) {
         const name = timelineHistoryFileName(timelineId(next));
@@ -47,7 +49,20 @@ export async function holdTakenTimelines(options: {
         const file = parseWalFileName(name);
         if (file === undefined) return;
         const found = await Promise.all(
-          repositories.map(async (repository) => findWalObjects(repository, file, signal)),
+          [...asked].map(async (repository) => {
+            try {
+              return await findWalObjects(repository, file, signal);
+            } catch (error) {
+              // The others may know.
+              asked.delete(repository);
+              const { name: store } = repository;
+              log.warn("could not see which timelines a repository has", {
+                repository: store,
+                error: describeError(error),
+              });
+              return [];
+            }
+          }),
         );
         if (found.flat().length === 0) return;
         await writeDurableFile(path, held, 0o600, user);
