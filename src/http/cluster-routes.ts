@@ -30,6 +30,8 @@ const previewRequestSchema = z.strictObject({
 /** A plan as `tidemark base restore --dry-run -o json` has it. */
 const previewSchema = z.object({
   objectStore: z.string().nullable(),
+  /** Others that could be read, and may have what that one lacks. */
+  furtherObjectStores: z.array(z.string()),
   repository: z.string(),
   serverName: z.string(),
   plan: z.looseObject({}),

@@ -32,6 +32,7 @@ export interface ClusterRestoreOptions extends SocketOptions {
 
 const previewSchema = z.object({
   objectStore: z.string().nullable(),
+  furtherObjectStores: z.array(z.string()).default([]),
   repository: z.string(),
   serverName: z.string(),
   plan: z.custom<RestorePlanSummary>((value) => typeof value === "object" && value !== null),

@@ -9,6 +9,7 @@ const origin: ClusterObject = {
 };
 const from: RestoredFrom = {
   objectStore: "store",
+  furtherObjectStores: [],
   serverName: "pg",
   backupId: "20261121T220304",
   isBackupGiven: false,
@@ -78,4 +79,16 @@ test("an in-tree store is the source, and the destination below the new name", (
     backup: { retentionPolicy: "30d", barmanObjectStore: { destinationPath: "s3://bucket/pg" } },
   });
   expect(JSON.stringify(made)).not.toContain("pg-old");
+});
+
+test("what the first store lacks comes from the others that could be read", () => {
+  expect(recoveryOf({ kind: "latest" }, { furtherObjectStores: ["second", "third"] })).toMatchObject({
+    externalClusters: [
+      {
+        plugin: {
+          parameters: { barmanObjectName: "store", additionalObjectNames: "second, third", serverName: "pg" },
+        },
+      },
+    ],
+  });
 });

@@ -6,6 +6,8 @@ import { targetFields } from "./cluster-target.ts";
 /** What the control plane said about where the data would come from. */
 export interface RestoredFrom {
   readonly objectStore: string | null;
+  /** Besides it: what it lacks comes from these. CloudNativePG asks the first one alone. */
+  readonly furtherObjectStores: readonly string[];
   readonly serverName: string;
   readonly backupId: string;
   /** Whether the backup was asked for: another one must not be taken then. */
@@ -42,7 +44,13 @@ export function restoredCluster(
         name: metadata.name,
         plugin: {
           name: barmanPlugin,
-          parameters: { barmanObjectName: from.objectStore, serverName: from.serverName },
+          parameters: {
+            barmanObjectName: from.objectStore,
+            ...(from.furtherObjectStores.length === 0
+              ? {}
+              : { additionalObjectNames: from.furtherObjectStores.join(", ") }),
+            serverName: from.serverName,
+          },
         },
       };
   return {

@@ -1,5 +1,5 @@
 import { EngineError } from "../../common/errors.ts";
-import { barmanPlugin } from "../../manifest/lint/cluster-stores.ts";
+import { barmanPlugin, storeNames } from "../../manifest/lint/cluster-stores.ts";
 import { parseTargetTime } from "../../postgres/recovery-settings-time.ts";
 import { readBackupStatus } from "../backups/backup-status.ts";
 import type { ResourceStore } from "../resources/resource-store.ts";
@@ -41,7 +41,7 @@ export function recoverySourceOf(
   return missing("bootstrap.recovery names neither a source nor a backup");
 }
 
-/** The store of an entry of `externalClusters`. */
+/** The stores of an entry of `externalClusters`. */
 function externalSource(
   view: ClusterView,
   name: string,
@@ -50,17 +50,20 @@ function externalSource(
 ): SourceResolution {
   const external = view.spec.externalClusters?.find((entry) => entry.name === name);
   if (external === undefined) return missing(`external cluster "${name}" is not in spec.externalClusters`);
-  const description = externalStore(view, external, store);
-  if (description.kind === "missing") return description;
-  const { serverName } = description.value;
-  return { kind: "ok", value: { serverName, stores: [description.value], backup } };
+  const descriptions = externalStores(view, external, store);
+  if (descriptions.kind === "missing") return descriptions;
+  const [first, ...further] = descriptions.value;
+  return {
+    kind: "ok",
+    value: { serverName: first.serverName, stores: [first, ...further], backup },
+  };
 }
 
-function externalStore(
+function externalStores(
   view: ClusterView,
   external: ExternalCluster,
   store: ResourceStore,
-): Resolution<StoreDescription> {
+): Resolution<readonly [StoreDescription, ...StoreDescription[]]> {
   const { plugin, barmanObjectStore: inTree, name } = external;
   if (plugin !== undefined) {
     const storeName = plugin.parameters?.["barmanObjectName"];
@@ -69,22 +72,33 @@ function externalStore(
     }
     // The plugin's default is the new cluster's name.
     const serverName = plugin.parameters?.["serverName"] ?? view.name;
-    return describeObjectStore(store, view.namespace, storeName, serverName);
+    const first = describeObjectStore(store, view.namespace, storeName, serverName);
+    const others = new Set(storeNames(plugin.parameters ?? {}));
+    others.delete(storeName);
+    const further = [...others].map((name) => describeObjectStore(store, view.namespace, name, serverName));
+    const problems = [first, ...further].flatMap((item) => (item.kind === "missing" ? item.problems : []));
+    if (first.kind === "missing" || problems.length > 0) return { kind: "missing", problems };
+    return {
+      kind: "ok",
+      value: [first.value, ...further.flatMap((item) => (item.kind === "ok" ? [item.value] : []))],
+    };
   }
   if (inTree === undefined) {
     return missing(`external cluster "${name}" has no store to recover from`);
   }
   return {
     kind: "ok",
-    value: {
-      name,
-      objectStore: undefined,
-      serverName: inTree.serverName ?? name,
-      configuration: inTree,
-      retentionPolicy: undefined,
-      retentionIntervalSeconds: defaultRetentionIntervalSeconds,
-      environment: {},
-    },
+    value: [
+      {
+        name,
+        objectStore: undefined,
+        serverName: inTree.serverName ?? name,
+        configuration: inTree,
+        retentionPolicy: undefined,
+        retentionIntervalSeconds: defaultRetentionIntervalSeconds,
+        environment: {},
+      },
+    ],
   };
 }
 

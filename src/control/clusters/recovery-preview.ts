@@ -1,17 +1,21 @@
-import { assert, EngineError } from "../../common/errors.ts";
+import { throwIfAborted } from "../../common/abort.ts";
+import { assert, EngineError, isEngineError } from "../../common/errors.ts";
 import { parseTargetTime } from "../../postgres/recovery-settings-time.ts";
 import { parseLsn } from "../../postgres/lsn.ts";
 import type { RecoveryTarget } from "../../postgres/recovery-settings.ts";
 import { timelineId } from "../../postgres/timeline.ts";
+import { readIdentity } from "../../repository/identity.ts";
 import { planRestore } from "../../restore/plan-restore.ts";
 import { summarizePlan, type RestorePlanSummary } from "../../restore/plan-summary.ts";
 import type { Resource } from "../resources/resource.ts";
-import type { ClusterRepositories } from "./cluster-repositories.ts";
+import type { ClusterRepositories, ClusterRepository } from "./cluster-repositories.ts";
 import type { WantedTarget } from "./recovery-bootstrap.ts";
 
 /** How a cluster's data would be restored to a target: from which of its repositories, and how. */
 export interface RecoveryPreview {
   readonly objectStore: string | undefined;
+  /** ObjectStores besides it that could be read, and may have what it lacks. */
+  readonly furtherObjectStores: readonly string[];
   readonly repository: string;
   readonly serverName: string;
   readonly plan: RestorePlanSummary;
@@ -59,10 +63,34 @@ export async function previewRecovery(
   assert(place !== undefined, "a plan has a source");
   return {
     objectStore: place.objectStore,
+    furtherObjectStores: await readable(
+      places.filter((other) => other !== place && other.repository.server === place.repository.server),
+      signal,
+    ),
     repository: place.repository.name,
     serverName: place.repository.server,
     plan: summarizePlan(plan, []),
   };
+}
+
+/** Of a store that is gone nobody could say during the recovery that it does not have a file: it would wait for that store. */
+async function readable(
+  places: readonly ClusterRepository[],
+  signal: AbortSignal | undefined,
+): Promise<readonly string[]> {
+  const found = await Promise.all(
+    places.map(async ({ repository, objectStore }) => {
+      try {
+        const identity = await readIdentity(repository, signal);
+        return identity === undefined || objectStore === undefined ? [] : [objectStore];
+      } catch (error) {
+        throwIfAborted(signal);
+        if (!isEngineError(error)) throw error;
+        return [];
+      }
+    }),
+  );
+  return found.flat();
 }
 
 /** Throws `usage` for a time that cannot be read. */
