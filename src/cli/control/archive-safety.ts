@@ -1,3 +1,5 @@
+import type { StoreStatus } from "./store-table.ts";
+
 /** What the status of a Cluster or a Server says of its archive. */
 export interface ArchiveStatus {
   readonly firstRecoverabilityPoint?: string | undefined;
@@ -10,13 +12,22 @@ export interface ArchiveStatus {
   }[];
 }
 
-/** What of the archive keeps it from being safe; empty when nothing does. */
-export function archiveProblems({ conditions, firstRecoverabilityPoint }: ArchiveStatus): readonly string[] {
+/** What of the archive and its stores keeps it from being safe; empty when nothing does. */
+export function archiveProblems(
+  { conditions, firstRecoverabilityPoint }: ArchiveStatus,
+  stores: readonly StoreStatus[] = [],
+): readonly string[] {
   const find = (wanted: string) => conditions.find(({ type }) => type === wanted);
   const problems: string[] = [];
   const archiving = find("ContinuousArchiving");
   if (archiving === undefined) problems.push("nothing has been archived yet");
   else if (archiving.status !== "True") problems.push(`archiving fails: ${archiving.message}`);
+  // The archive policy may be met without it; a copy is missing all the same.
+  const said = archiving?.status === "True" ? "" : (archiving?.message ?? "");
+  for (const { name, error } of stores) {
+    if (error !== undefined && !said.includes(error))
+      problems.push(`store "${name}" is in trouble: ${error}`);
+  }
   if (firstRecoverabilityPoint === undefined) {
     problems.push("there is no base backup: nothing can be restored");
   }

@@ -10,7 +10,7 @@ function problemsOf({ status }: ClusterObject): readonly string[] {
   const reason = status.phaseReason;
   return [
     ...(isReady ? (reason === undefined ? [] : [reason]) : [`it is not ready: ${reason ?? status.phase}`]),
-    ...archiveProblems(status),
+    ...archiveProblems(status, status.tidemark?.stores),
     ...status.conditions.flatMap(({ type, status: is, message }) =>
       type === "StorageWithinSize" && is === "False" ? [message] : [],
     ),

@@ -6,7 +6,7 @@ import { storeTable } from "./store-table.ts";
 /** What keeps a server from being safe; empty when nothing does. */
 function problemsOf({ status }: ServerObject): readonly string[] {
   const ready = status.conditions.find(({ type }) => type === "Ready");
-  const problems = archiveProblems(status);
+  const problems = archiveProblems(status, status.stores);
   if (ready?.status === "True") return problems;
   const why = ready?.message ?? "nothing is known of it yet";
   // The same settings may be why it is not ready, and why nothing is archived.
@@ -29,6 +29,7 @@ export function serverSafety(server: ServerObject): Record<string, unknown> {
     firstRecoverabilityPoint: status.firstRecoverabilityPoint ?? null,
     lastSuccessfulBackup: status.lastSuccessfulBackup ?? null,
     nextBackup: status.nextBackup ?? null,
+    stores: status.stores,
   };
 }
 

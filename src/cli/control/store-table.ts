@@ -15,7 +15,7 @@ export const storeStatus = z.looseObject({
   firstRecoverabilityPoint: z.string().optional(),
   error: z.string().optional(),
 });
-type StoreStatus = z.infer<typeof storeStatus>;
+export type StoreStatus = z.infer<typeof storeStatus>;
 
 /** One line for each store; empty without stores. */
 export function storeTable(stores: readonly StoreStatus[]): string {

@@ -7,6 +7,7 @@ import {
   waitingFor,
   type BackupDecision,
 } from "./backup-decision.ts";
+import { isTakenBySomeStore } from "../clusters/archiving-trouble.ts";
 import type { BackupCluster, BackupFacts } from "./backup-facts.ts";
 import { checkPrerequisites, type Prerequisites } from "./backup-prerequisites.ts";
 import { backupPhases, isFinished, isUnderWay } from "./backup-status.ts";
@@ -116,9 +117,10 @@ function ownJob({ backup, instances }: BackupFacts) {
   return undefined;
 }
 
-/** What the cluster's status says, or its primary if that is newer. */
+/** What the cluster's status says, or its primary if that is newer. A store that fails is left out of the backup, and no reason to have none. */
 function archivingTrouble({ instances }: BackupFacts, cluster: BackupCluster): string | undefined {
   const primary = findPrimary(instances, cluster.currentPrimary);
+  if (primary?.status !== undefined && isTakenBySomeStore(primary.status)) return undefined;
   return cluster.archivingTrouble ?? primary?.status?.archivingError?.message;
 }
 

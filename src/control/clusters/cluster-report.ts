@@ -1,6 +1,6 @@
 import type { InstanceStatus } from "../../instance/instance-status.ts";
 import { condition, withCondition, type Condition } from "../resources/conditions.ts";
-import { archivingTrouble } from "./archiving-trouble.ts";
+import { archivingTrouble, failingStores } from "./archiving-trouble.ts";
 import type { AsideEntry } from "./aside-folders.ts";
 import { isRunning, type ClusterDecision, type InstanceFacts } from "./cluster-facts.ts";
 import { keptUntil } from "./decide-aside.ts";
@@ -177,11 +177,13 @@ export function archivingCondition(
   }
   // Nothing has been archived yet: nothing is known.
   if (status?.archiving?.lastArchived === undefined) return undefined;
+  const failing = failingStores(status.archiving);
+  const working = "Continuous archiving is working";
   return condition(
     "ContinuousArchiving",
     "True",
     "ContinuousArchivingSuccess",
-    "Continuous archiving is working",
+    failing === undefined ? working : `${working} as the archive policy asks, but not in ${failing}`,
   );
 }
 

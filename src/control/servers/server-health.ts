@@ -3,6 +3,7 @@ import type { AttachedPostgres, AttachedStatus } from "../../instance/attached/a
 import type { InstanceFailure } from "../../instance/instance-status.ts";
 import { formatSetting } from "../../postgres/settings-file.ts";
 import { parseSystemIdentifier, type SystemIdentifier } from "../../postgres/system-identifier.ts";
+import { isTakenBySomeStore } from "../clusters/archiving-trouble.ts";
 import { archivingCondition } from "../clusters/cluster-report.ts";
 import { describeFailure } from "../clusters/describe-failure.ts";
 import type { Condition } from "../resources/conditions.ts";
@@ -40,7 +41,9 @@ export function judgeServer(
         ? { type: "Ready", status: "True", reason: "ServerIsReady", message: "Server is ready" }
         : { type: "Ready", status: "False", reason: found.reason, message: found.message },
     archiving,
-    backupTrouble: found?.message ?? failing,
+    // A store that fails is left out of a backup; the others have what it needs.
+    backupTrouble:
+      found?.message ?? (status !== undefined && isTakenBySomeStore(status) ? undefined : failing),
   };
 }
 
