@@ -15,12 +15,10 @@ import { UploadAssembly } from "./upload-assembly.ts";
 export function sealedCapabilities(inner: StoreCapabilities): StoreCapabilities {
   const maxPartBytes = Math.floor(inner.maxPartBytes / sealedChunkBytes) * chunkBytes;
   return {
-    conditionalCreate: inner.conditionalCreate,
-    minPartBytes: inner.minPartBytes,
+    ...inner,
     maxPartBytes,
     maxParts: inner.maxParts - 1,
     preferredPartBytes: Math.min(inner.preferredPartBytes, maxPartBytes),
-    parallelParts: inner.parallelParts,
   };
 }
 
