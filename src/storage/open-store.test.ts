@@ -3,7 +3,7 @@ import { openStore, parseStoreUrl } from "./open-store.ts";
 import { temporaryStore } from "./testing/temporary-store.ts";
 
 const azureForms =
-  "Write https://ACCOUNT.blob.core.windows.net/CONTAINER/path, azure://ACCOUNT/CONTAINER/path, or, of an emulator, http://HOST:PORT/ACCOUNT/CONTAINER/path.";
+  "Write https://ACCOUNT.blob.core.windows.net/CONTAINER/path, azure://ACCOUNT/CONTAINER/path, or, of an emulator, http://HOST:PORT/ACCOUNT/CONTAINER/path. A bucket of another provider is s3://BUCKET/path?endpoint=https://HOST.";
 
 describe("store URLs", () => {
   test.for([
@@ -143,6 +143,16 @@ describe("store URLs", () => {
     ],
     ["s3:///path", '"s3:///path" names no bucket', "Write s3://bucket/path."],
     [
+      "s3://minio:9000/bucket/path",
+      '"s3://minio:9000/bucket/path" has a port ("9000") where a bucket\'s name is',
+      "Where the server is goes behind a ?: s3://bucket/path?endpoint=https://host:9000.",
+    ],
+    [
+      "azure://acct1:10000/c",
+      '"azure://acct1:10000/c" has a port ("10000") where an account\'s name is',
+      azureForms,
+    ],
+    [
       "s3://b?endpoint=host:9000",
       '"host:9000" is not an endpoint',
       "Write it with its scheme: https://host:port.",
@@ -273,6 +283,37 @@ describe("store URLs", () => {
         hint: "URLs end up in logs and process lists: set AZURE_STORAGE_CONNECTION_STRING, AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN, or name a credentials file, instead.",
       }),
     );
+  });
+
+  test.for([
+    "s3://key:ge/heim@bucket/path",
+    "s3:key:geheim@bucket/path",
+    "key:geheim@bucket/path",
+    "s3:///path?secret=geheim",
+    "s3://bucket/path?secret=geheim#x",
+    "s3://bucket?endpoint=user:geheim@host:9000",
+    "s3://bucket?endpoint=https://user:ge/heim@host",
+    "s3://bucket?endpoint=https://host/%3Fsig=geheim",
+    "s3://bucket?proxy=user:geheim@proxy:3128",
+  ])("what may be a secret in what is no URL is not repeated: %s", (url) => {
+    expect(() => parseStoreUrl(url)).toThrow(
+      expect.objectContaining({ code: "usage", message: expect.not.stringContaining("heim") as string }),
+    );
+  });
+
+  test.for([
+    ["host:9000", '"host:9000" is not an endpoint'],
+    ["https://user:geheim@host", '"https://host/" came with credentials in the URL'],
+    ["https://host/?sig=geheim", '"https://host/" is not an endpoint'],
+  ] as const)("the endpoint %s of the settings is refused as in a URL", async ([endpoint, message]) => {
+    const settings = { endpoint };
+    for (const [url, options] of [
+      ["s3://b", { s3: settings }],
+      ["gs://b", { gcs: settings }],
+      ["azure://acct1/backups", { azure: settings }],
+    ] as const) {
+      await expect(openStore(url, options)).rejects.toMatchObject({ code: "usage", message });
+    }
   });
 
   test("opens a directory by path and by URL", async () => {

@@ -8,7 +8,7 @@ import { parseGcsUrl } from "./gcs/gcs-url.ts";
 import type { CallOptions, ObjectStore } from "./object-store.ts";
 import type { S3StoreOptions } from "./s3/s3-store.ts";
 import { parseS3Url } from "./s3/s3-url.ts";
-import { badUrl, withoutQuery } from "./url-parts.ts";
+import { badUrl, parseEndpoint, secretInUrl, withoutSecrets } from "./url-parts.ts";
 
 export interface OpenStoreOptions extends CallOptions {
   /** Make the directory of a `file:` store when it is missing. */
@@ -44,15 +44,15 @@ export async function openStore(url: string, options: OpenStoreOptions = {}): Pr
   switch (location.kind) {
     case "s3": {
       const { openS3Store } = await import("./s3/s3-store.ts");
-      return openS3Store({ ...options.s3, ...location.options, ...signal });
+      return openS3Store({ ...checked(options.s3), ...location.options, ...signal });
     }
     case "gcs": {
       const { openGcsStore } = await import("./gcs/gcs-store.ts");
-      return openGcsStore({ ...options.gcs, ...location.options, ...signal });
+      return openGcsStore({ ...checked(options.gcs), ...location.options, ...signal });
     }
     case "azure": {
       const { openAzureStore } = await import("./azure/azure-store.ts");
-      return openAzureStore({ ...options.azure, ...location.options, ...signal });
+      return openAzureStore({ ...checked(options.azure), ...location.options, ...signal });
     }
     case "file": {
       const { openFileStore } = await import("./file/file-store.ts");
@@ -62,13 +62,21 @@ export async function openStore(url: string, options: OpenStoreOptions = {}): Pr
   }
 }
 
+/** Settings with their endpoint, if any, as strictly looked at as in a URL. Throws `usage`. */
+function checked<T extends { readonly endpoint?: string }>(settings: T | undefined): Partial<T> {
+  if (settings?.endpoint === undefined) return settings ?? {};
+  const refuseSecret = (endpoint: URL) =>
+    secretInUrl(endpoint, "name a credentials file, or set them in the environment, instead.");
+  return { ...settings, endpoint: parseEndpoint(settings.endpoint, refuseSecret) };
+}
+
 /** Parses a store URL without opening anything. Throws `usage`. */
 export function parseStoreUrl(url: string): StoreLocation {
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase();
   if (url === "") throw badUrl(url, "is no place for a store", `Write one of ${supported}.`);
   if (scheme === undefined) return { kind: "file", root: url };
   const parsed = URL.parse(url);
-  if (parsed === null) throw badUrl(url, "is not a URL", `Write one of ${supported}.`);
+  if (parsed === null) throw badUrl(withoutSecrets(url), "is not a URL", `Write one of ${supported}.`);
   switch (scheme) {
     case "file":
       return { kind: "file", root: parseFileUrl(url, parsed) };
@@ -81,6 +89,6 @@ export function parseStoreUrl(url: string): StoreLocation {
     case "http":
       return { kind: "azure", options: parseAzureUrl(parsed) };
     default:
-      throw badUrl(withoutQuery(parsed), `has the unknown scheme "${scheme}"`, `Supported are ${supported}.`);
+      throw badUrl(withoutSecrets(url), `has the unknown scheme "${scheme}"`, `Supported are ${supported}.`);
   }
 }

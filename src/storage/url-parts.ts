@@ -7,6 +7,11 @@ export function withoutQuery(parsed: URL): string {
   return `${parsed.protocol}//${parsed.host}${parsed.pathname}`;
 }
 
+/** Of a text that may be no URL, what may be repeated in a message: nothing that stands before an `@` or behind a `?` or `#`. */
+export function withoutSecrets(text: string): string {
+  return text.replace(/[?#].*$/s, "").replace(/^([a-z][a-z0-9+.-]*:\/\/)?.*@/is, "$1…@");
+}
+
 /** The path with its escapes decoded, without slashes at its ends. Throws `usage` for a `%` that begins no escape. */
 export function prefixOf(parsed: URL): string {
   try {
@@ -24,8 +29,18 @@ export function bucketOf(
   refuseSecret: (parsed: URL) => EngineError,
 ): { readonly bucket: string; readonly prefix: string } {
   if (parsed.username !== "" || parsed.password !== "") throw refuseSecret(parsed);
-  if (parsed.hostname === "") throw badUrl(url, "names no bucket", `Write ${parsed.protocol}//bucket/path.`);
-  if (parsed.hash !== "") throw badUrl(url, "has a fragment (#…)", "A # in the path is written %23.");
+  if (parsed.hostname === "") {
+    throw badUrl(withoutSecrets(url), "names no bucket", `Write ${parsed.protocol}//bucket/path.`);
+  }
+  if (parsed.port !== "") {
+    throw badUrl(
+      withoutQuery(parsed),
+      `has a port ("${parsed.port}") where a bucket's name is`,
+      `Where the server is goes behind a ?: ${parsed.protocol}//bucket/path?endpoint=https://host:${parsed.port}.`,
+    );
+  }
+  if (parsed.hash !== "")
+    throw badUrl(withoutQuery(parsed), "has a fragment (#…)", "A # in the path is written %23.");
   return { bucket: parsed.hostname, prefix: prefixOf(parsed) };
 }
 
@@ -54,8 +69,9 @@ export function readParameters<T>(
 /** An endpoint with its scheme, without a slash at its end. Throws `usage`. */
 export function parseEndpoint(value: string, refuseSecret: (parsed: URL) => EngineError): string {
   const endpoint = URL.parse(value);
-  if (endpoint === null || !["http:", "https:"].includes(endpoint.protocol)) {
-    throw badUrl(value, "is not an endpoint", "Write it with its scheme: https://host:port.");
+  const isPlace = endpoint?.search === "" && endpoint.hash === "" && /^https?:$/.test(endpoint.protocol);
+  if (endpoint === null || !isPlace) {
+    throw badUrl(withoutSecrets(value), "is not an endpoint", "Write it with its scheme: https://host:port.");
   }
   if (endpoint.username !== "" || endpoint.password !== "") throw refuseSecret(endpoint);
   return value.replace(/\/+$/, "");

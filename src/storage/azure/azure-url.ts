@@ -14,7 +14,7 @@ import { maxBlockBytes } from "./azure-limits.ts";
 import type { AzureStoreOptions } from "./azure-store.ts";
 
 const forms =
-  "Write https://ACCOUNT.blob.core.windows.net/CONTAINER/path, azure://ACCOUNT/CONTAINER/path, or, of an emulator, http://HOST:PORT/ACCOUNT/CONTAINER/path.";
+  "Write https://ACCOUNT.blob.core.windows.net/CONTAINER/path, azure://ACCOUNT/CONTAINER/path, or, of an emulator, http://HOST:PORT/ACCOUNT/CONTAINER/path. A bucket of another provider is s3://BUCKET/path?endpoint=https://HOST.";
 
 /**
  * What the address of a container says, as Azure's portal shows it (`https://account.blob.core.windows.net/container/path`),
@@ -31,6 +31,8 @@ export function parseAzureUrl(parsed: URL): AzureStoreOptions {
 
 function placeOf(parsed: URL): AzureStoreOptions {
   const steps = prefixOf(parsed).split("/");
+  if (parsed.protocol === "azure:" && parsed.port !== "")
+    throw badUrl(withoutQuery(parsed), `has a port ("${parsed.port}") where an account's name is`, forms);
   if (parsed.protocol === "azure:") return checked(parsed, parsed.hostname, steps);
   const account = accountInHost(parsed);
   if (account !== undefined) {

@@ -1,6 +1,6 @@
 /** Which requests go through a proxy: the setting of a store, else what `HTTPS_PROXY` and `NO_PROXY` say, as with curl. */
 import { BlockList, isIP } from "node:net";
-import { badUrl, secretInUrl, withoutQuery } from "../url-parts.ts";
+import { badUrl, secretInUrl, withoutQuery, withoutSecrets } from "../url-parts.ts";
 
 /** A proxy, and for whom it is not used. */
 export interface ProxyChoice {
@@ -33,7 +33,7 @@ export function chooseProxy(
 export function parseProxy(text: string): URL {
   const url = URL.parse(text);
   if (url === null || !isProxyScheme(url)) {
-    throw badUrl(text, "is no proxy", 'Write http://host:port, or "direct" for none.');
+    throw badUrl(withoutSecrets(text), "is no proxy", 'Write http://host:port, or "direct" for none.');
   }
   if (url.username === "" && url.password === "") return url;
   throw secretInUrl(url, "name a file with proxyCredentialsFile, or set HTTPS_PROXY, instead.");
