@@ -20,7 +20,10 @@ const tlsCodes =
   /^(CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|ERR_TLS_CERT|INVALID_CA|HOSTNAME_MISMATCH|ERR_SSL_TLSV1_ALERT_UNKNOWN_CA)/;
 const notTlsCodes = /^(EPROTO|ERR_SSL_WRONG_VERSION_NUMBER|ERR_SSL_PACKET_LENGTH_TOO_LONG)/;
 
-/** A `store-unavailable` error: to be tried again, but for a certificate or a protocol that will not be another one then. */
+/**
+ * A `store-unavailable` error: to be tried again, but for a certificate or a protocol that will not be another one then.
+ * `config` for what Node refuses to send.
+ */
 export function networkError(failure: NetworkFailure): EngineError {
   const { message, error, words, endpoint, proxy, nameHint = "" } = failure;
   const code = systemErrorCode(error) ?? "";
@@ -42,6 +45,11 @@ export function networkError(failure: NetworkFailure): EngineError {
       hint: "If the store is reached by plain HTTP, write the endpoint with http://.",
     });
   }
+  if (code === "ERR_INVALID_CHAR") {
+    return new EngineError("config", `${message}: the credentials hold a character that cannot be sent`, {
+      hint: "Copy them again: a line break or a space may have come along.",
+    });
+  }
   const at = endpoint === undefined ? "" : ` at ${endpoint}`;
   const hint =
     code === "ENOTFOUND"
@@ -50,7 +58,9 @@ export function networkError(failure: NetworkFailure): EngineError {
         ? proxy === undefined
           ? `Nothing listens${at}: check the endpoint, and that the store runs.`
           : `Nothing listens at the proxy ${proxy}, or${at === "" ? " at the store" : at}: check both.`
-        : undefined;
+        : code === "ETIMEDOUT" && proxy !== undefined
+          ? `The proxy ${proxy} does not answer, or the store behind it: check both.`
+          : undefined;
   return new EngineError("store-unavailable", `${message}: ${words}`, {
     cause: error,
     ...(hint === undefined ? {} : { hint }),

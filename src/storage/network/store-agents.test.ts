@@ -1,4 +1,6 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import { createServer, type AddressInfo, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
@@ -52,6 +54,29 @@ describe("a store behind a proxy", () => {
     expect(inspect(error, { depth: 10 })).not.toContain("geheim");
   });
 
+  test("that says nothing is given up, and is no longer asked when the store is closed", async () => {
+    const asked: Socket[] = [];
+    const server = createServer((socket) => void asked.push(socket.resume())).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    onTestFinished(() => void server.close());
+    const proxy = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const script = new SmallS3().script;
+
+    const store = await scriptedStore(script, { proxy, tunnelTimeoutMs: 50 });
+    await expect(store.get("one")).rejects.toMatchObject({
+      code: "store-unavailable",
+      message: 'could not read "one" in s3://b: ETIMEDOUT',
+      hint: `The proxy ${proxy} does not answer, or the store behind it: check both.`,
+    });
+
+    const patient = await scriptedStore(script, { proxy });
+    const reading = patient.get("one").catch((error: unknown) => error);
+    await vi.waitFor(() => expect(asked).toHaveLength(2));
+    await patient.close();
+    expect(await reading).toMatchObject({ code: "store-unavailable" });
+    await vi.waitFor(() => expect(asked.every(({ closed }) => closed)).toBe(true));
+  });
+
   test("that is not there is named beside the store", async () => {
     const store = await scriptedStore(new SmallS3().script, { proxy: "http://127.0.0.1:9" });
 
@@ -81,6 +106,15 @@ describe("a store behind a proxy", () => {
     const through = await scriptedStore(new SmallS3().script, { scheme: "https" });
     await expect(through.head("one")).rejects.toThrow(/does not speak TLS/);
     expect(proxy.tunnels).toHaveLength(1);
+  });
+});
+
+test("a CA file without a certificate is refused", async () => {
+  const caFile = await fileWith("-----BEGIN PRIVATE KEY-----\n");
+
+  await expect(openStoreAgents({ caFile })).rejects.toMatchObject({
+    code: "config",
+    message: `the CA file "${caFile}" holds no certificate`,
   });
 });
 

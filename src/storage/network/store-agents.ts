@@ -18,6 +18,8 @@ export interface NetworkOptions {
   readonly proxyCredentialsFile?: string;
   /** Connections at once, opened bodies included. Default 64. */
   readonly maxSockets?: number;
+  /** How long a proxy may take to open a tunnel, in ms. Default 20 000. */
+  readonly tunnelTimeoutMs?: number;
 }
 
 export interface StoreAgents {
@@ -30,6 +32,12 @@ export interface StoreAgents {
 type ProxyAgentClass = typeof HttpsProxyAgent;
 type ConnectOptions = Parameters<HttpsProxyAgent<string>["connect"]>[1];
 
+interface AgentSettings {
+  readonly keepAlive: boolean;
+  readonly maxSockets: number;
+  readonly ca?: Buffer;
+}
+
 /**
  * Makes the agents; nothing is connected yet. Whoever gives them away sees to it that they are destroyed.
  *
@@ -37,7 +45,7 @@ type ConnectOptions = Parameters<HttpsProxyAgent<string>["connect"]>[1];
  * proxy that is none.
  */
 export async function openStoreAgents(options: NetworkOptions): Promise<StoreAgents> {
-  const settings = {
+  const settings: AgentSettings = {
     keepAlive: true,
     maxSockets: options.maxSockets ?? 64,
     ...(options.caFile === undefined ? {} : { ca: await readCertificates(options.caFile) }),
@@ -48,7 +56,8 @@ export async function openStoreAgents(options: NetworkOptions): Promise<StoreAge
   }
   const credentials = await readProxyCredentials(options.proxyCredentialsFile);
   const { HttpsProxyAgent: base } = await import("https-proxy-agent");
-  const agent = proxyAgent(base, { ...choice, url: withCredentials(choice.url, credentials) }, settings);
+  const proxy = { ...choice, url: withCredentials(choice.url, credentials) };
+  const agent = proxyAgent(base, proxy, settings, options.tunnelTimeoutMs ?? 20_000);
   return {
     // The environment has another variable for plain HTTP, which is not for tunnels.
     http: choice.isOwn ? agent : new HttpAgent(settings),
@@ -60,20 +69,48 @@ export async function openStoreAgents(options: NetworkOptions): Promise<StoreAge
 function proxyAgent(
   base: ProxyAgentClass,
   choice: ProxyChoice,
-  settings: { readonly keepAlive: boolean; readonly maxSockets: number; readonly ca?: Buffer },
+  settings: AgentSettings,
+  tunnelTimeoutMs: number,
 ): HttpsProxyAgent<string> & HttpAgent {
   /** A tunnel for each connection, but for hosts that are reached directly. */
   class SelectiveAgent extends base<string> {
+    readonly #opening = new Set<AbortController>();
+
     override async connect(request: ClientRequest, options: ConnectOptions): Promise<Socket> {
       const host = options.host ?? "localhost";
       // The base class takes them for the way to the proxy alone.
       const trusting = { ...options, ...(settings.ca === undefined ? {} : { ca: settings.ca }) };
-      if (!bypassesProxy(choice, host, options.port)) return super.connect(request, trusting);
+      if (!bypassesProxy(choice, host, options.port)) return this.#openTunnel(request, trusting);
       if (!options.secureEndpoint) return connectPlain(options);
       return connectTls({ ...trusting, ...(isIP(host) === 0 ? { servername: host } : {}) });
     }
+
+    /** Until there is a tunnel the request has no socket: neither its signal nor its time-outs would end a proxy's silence. */
+    async #openTunnel(request: ClientRequest, options: ConnectOptions): Promise<Socket> {
+      const opening = new AbortController();
+      this.#opening.add(opening);
+      const timer = setTimeout(() => opening.abort(), tunnelTimeoutMs);
+      try {
+        return await new base(choice.url, { ...settings, signal: opening.signal }).connect(request, options);
+      } catch (error) {
+        throw opening.signal.aborted ? noTunnel(tunnelTimeoutMs) : error;
+      } finally {
+        clearTimeout(timer);
+        this.#opening.delete(opening);
+      }
+    }
+
+    /** Those that are not there yet are ended as well: they would keep the process. */
+    override destroy(): void {
+      for (const opening of this.#opening) opening.abort();
+      super.destroy();
+    }
   }
   return new SelectiveAgent(choice.url, settings);
+}
+
+function noTunnel(ms: number): Error {
+  return Object.assign(new Error(`the proxy opened no tunnel within ${ms / 1000} s`), { code: "ETIMEDOUT" });
 }
 
 function withCredentials(url: URL, credentials: string | undefined): URL {

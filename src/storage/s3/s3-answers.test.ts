@@ -3,9 +3,40 @@
  * whole server does is proven on Ceph, in `s3-store.peer.test.ts`.
  */
 import type { IncomingMessage } from "node:http";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { Secret } from "../../common/log.ts";
 import { readObject } from "../object-body.ts";
+import { openS3Store } from "./s3-store.ts";
 import { scriptedStore as scripted } from "./testing/scripted-s3.ts";
+
+test("credentials with a line break are the configuration's mistake", async () => {
+  const credentials = { accessKeyId: "key\n", secretAccessKey: new Secret("geheim") };
+  const store = await scripted(() => ({}), { credentials });
+
+  await expect(store.head("one")).rejects.toMatchObject({
+    code: "config",
+    retryable: false,
+    message: 'could not look at "one" in s3://b: the credentials hold a character that cannot be sent',
+  });
+});
+
+test.each([
+  [undefined, "no region is set"],
+  ["eu central", "the region is no name of one"],
+])("the region %s is the configuration's mistake, and is not tried again", async (region, problem) => {
+  for (const name of ["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"]) vi.stubEnv(name, undefined);
+  vi.stubEnv("AWS_CONFIG_FILE", "/nonexistent");
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const credentials = { accessKeyId: "key", secretAccessKey: new Secret("geheim") };
+  const store = await openS3Store({ bucket: "b", credentials, ...(region === undefined ? {} : { region }) });
+  onTestFinished(async () => store.close());
+
+  await expect(store.head("one")).rejects.toMatchObject({
+    code: "config",
+    retryable: false,
+    message: `could not look at "one" in s3://b: ${problem}`,
+  });
+});
 
 describe("failures of S3 become failures of the port", () => {
   test.for([

@@ -110,6 +110,17 @@ export function s3StoreError(error: unknown, what: S3Action): EngineError {
   const name = s3ErrorName(error);
   const status = s3Status(error);
   const message = `could not ${what.action} in ${what.url}`;
+  if (error instanceof Error && /^Region (?:is missing|not accepted)/.test(error.message)) {
+    const isMissing = error.message.startsWith("Region is missing");
+    return new EngineError(
+      "config",
+      `${message}: ${isMissing ? "no region is set" : "the region is no name of one"}`,
+      {
+        cause: error,
+        hint: "Set the region of the bucket (region, in a URL region=…, or AWS_REGION), or the endpoint of another provider.",
+      },
+    );
+  }
   if (name === "NoSuchBucket") {
     return new EngineError("store-missing", `${message}: the bucket does not exist`, {
       cause: error,
