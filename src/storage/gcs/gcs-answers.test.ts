@@ -1,12 +1,61 @@
 /** Answers that a healthy server does not give, and what goes over the wire. */
+import { once } from "node:events";
+import { createServer, type AddressInfo } from "node:net";
 import { gzipSync } from "node:zlib";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { EngineError } from "../../common/errors.ts";
+import { startConnectProxy } from "../network/testing/connect-proxy.ts";
 import { readObject } from "../object-body.ts";
 import { pattern } from "../testing/conformance/tools.ts";
 import { openOnStandIn } from "./testing/open-on-stand-in.ts";
 import { withRetry } from "../wrappers/retry.ts";
 import { openGcsStore } from "./gcs-store.ts";
+
+test("a signal ends a request that waits for a silent proxy", async () => {
+  const server = createServer((socket) => void socket.resume()).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => void server.close());
+  const { store } = await openOnStandIn({
+    proxy: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+  });
+
+  for (const signal of [AbortSignal.timeout(50), AbortSignal.abort()]) {
+    const writing = store.put("one", [Buffer.from("1")], { signal });
+    await expect(writing).rejects.toMatchObject({ code: "aborted" });
+  }
+});
+
+test("an emulator that is no address is the environment's mistake", async () => {
+  vi.stubEnv("STORAGE_EMULATOR_HOST", "ht tp:9:9");
+  onTestFinished(() => void vi.unstubAllEnvs());
+
+  await expect(openGcsStore({ bucket: "b" })).rejects.toMatchObject({
+    code: "config",
+    message: 'STORAGE_EMULATOR_HOST names no server: "ht tp:9:9"',
+  });
+});
+
+test("a web page that says 404 does not mean that an object is absent", async () => {
+  const { store, standIn } = await openOnStandIn();
+  // It is seen that the bucket is there.
+  expect(await store.head("one")).toBeUndefined();
+  standIn.fault = () => ({ kind: "refuse", status: 404, text: "<html>Not found</html>" });
+
+  const expected = { code: "store-unavailable", retryable: true };
+  await expect(store.head("one")).rejects.toMatchObject(expected);
+  await expect(store.get("one")).rejects.toMatchObject(expected);
+});
+
+test("a proxy that wants credentials says so", async () => {
+  const proxy = await startConnectProxy("someone:right");
+  const { store } = await openOnStandIn({ proxy: proxy.url });
+
+  await expect(store.head("one")).rejects.toMatchObject({
+    code: "store-denied",
+    message: `could not look at "one" in gs://b: the proxy ${proxy.url} wants credentials (407)`,
+    hint: "Name a file with its user:password (proxyCredentialsFile), or write them into HTTPS_PROXY.",
+  });
+});
 
 const atOnce = { firstDelayMs: 0, maxDelayMs: 0 };
 

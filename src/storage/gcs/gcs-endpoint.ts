@@ -1,5 +1,6 @@
 /** Where Google's storage is asked for, and whether credentials may go there. */
 import { EngineError } from "../../common/errors.ts";
+import { withoutSecrets } from "../url-parts.ts";
 
 const google = "https://storage.googleapis.com";
 
@@ -26,6 +27,11 @@ export function gcsEndpoint(given: string | undefined, environment: NodeJS.Proce
 function emulatorOf(value: string | undefined): string | undefined {
   if (value === undefined || value === "") return undefined;
   const url = /^https?:\/\//i.test(value) ? value : `http://${value}`;
+  if (URL.parse(url) === null) {
+    throw new EngineError("config", `STORAGE_EMULATOR_HOST names no server: "${withoutSecrets(value)}"`, {
+      hint: "Write host:port, or a URL; or unset it for Google's own storage.",
+    });
+  }
   // Some write the whole base of the API into the variable.
   return url.replace(/\/+$/, "").replace(/\/storage\/v1$/, "");
 }

@@ -81,6 +81,13 @@ export function gcsStoreError(error: unknown, what: GcsAction): EngineError {
   const { status, reason } = error;
   const words = reason === "" ? `status ${status}` : `${reason} (${status})`;
   if (isPassing(error)) return new EngineError("store-unavailable", `${message}: ${words}`, { cause: error });
+  if (status === 407) {
+    return new EngineError(
+      "store-denied",
+      `${message}: the proxy ${what.proxy ?? ""} wants credentials (407)`,
+      { hint: "Name a file with its user:password (proxyCredentialsFile), or write them into HTTPS_PROXY." },
+    );
+  }
   const hint = deniedHints[status];
   return new EngineError("store-denied", `${message}: ${words}`, {
     cause: error,

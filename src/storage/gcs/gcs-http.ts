@@ -6,6 +6,7 @@ import { request as httpRequest, type ClientRequest, type IncomingMessage } from
 import { request as httpsRequest } from "node:https";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { abortError, throwIfAborted } from "../../common/abort.ts";
 import { mib } from "../../common/units.ts";
 import type { StoreAgents } from "../network/store-agents.ts";
 
@@ -50,6 +51,8 @@ export class Connections {
 
   /** Sends one request, once; whatever its status, the answer is returned. Throws system errors, and what `signal` throws. */
   async send({ method, url, headers, pieces = [], signal }: HttpCall): Promise<HttpAnswer> {
+    // One that begins aborted would wait for its socket before it says so.
+    throwIfAborted(signal);
     const isEncrypted = url.protocol === "https:";
     const start = isEncrypted ? httpsRequest : httpRequest;
     const request = start(url, {
@@ -69,7 +72,7 @@ export class Connections {
     if (pieces.length === 0) request.end();
     // Whatever ends the sending early is an error of the request as well, or an answer that came before.
     else pipeline(Readable.from(pieces, { objectMode: false }), request).catch(() => undefined);
-    const message = await answered;
+    const message = await untilAborted(answered, request, signal);
     // A connection that breaks while nobody reads; the next read reports it.
     message.on("error", () => undefined);
     return {
@@ -99,6 +102,27 @@ export class Connections {
   close(): void {
     this.#agents.http.destroy();
     this.#agents.https.destroy();
+  }
+}
+
+/** A request that waits for its socket, behind a silent proxy for instance, is destroyed by its signal and does not say so. */
+async function untilAborted<T>(
+  answered: Promise<T>,
+  request: ClientRequest,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  if (signal === undefined) return answered;
+  let onAbort = (): void => undefined;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    onAbort = () => {
+      if (request.socket === null) reject(abortError(signal));
+    };
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([answered, aborted]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
   }
 }
 

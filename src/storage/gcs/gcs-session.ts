@@ -104,7 +104,10 @@ export async function openGcsSession(options: GcsSessionOptions): Promise<GcsSes
     const { status } = answer;
     if ((status >= 200 && status < 300) || expected.includes(status)) return answer;
     if (status === 401) authorization.refused();
-    throw answerError(status, await answer.text());
+    const text = await answer.text();
+    // Google answers with JSON, or a line of text. Taken for its own, somebody else's page would say "absent".
+    if (status === 404 && typeof path === "string" && /^\s*</.test(text)) throw notGoogles(url);
+    throw answerError(status, text);
   };
   const attempt = async <T>(
     action: string,
@@ -154,6 +157,12 @@ export async function openGcsSession(options: GcsSessionOptions): Promise<GcsSes
     },
   };
   return session;
+}
+
+function notGoogles(url: string): EngineError {
+  return new EngineError("store-unavailable", `${url} gives a web page for an answer (404)`, {
+    hint: "A proxy between here and the store may be answering in its place; check the endpoint.",
+  });
 }
 
 function parseBody(text: string, isFailure: boolean, url: string): GcsAnswer["body"] {
