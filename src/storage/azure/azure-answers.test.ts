@@ -65,6 +65,22 @@ async function scripted(
   return store;
 }
 
+test("a shared access signature is not sent by plain HTTP to another machine", async () => {
+  const token = new Secret("sv=1&sig=geheim");
+  const opening = openAzureStore({
+    account: "acct1",
+    container: "backups",
+    endpoint: "http://azurite:10000/acct1",
+    credentials: { kind: "sas", token, account: "acct1", endpoint: undefined },
+  });
+
+  await expect(opening).rejects.toMatchObject({
+    code: "config",
+    message:
+      "the shared access signature is not sent to http://azurite:10000/acct1: others could read it on its way",
+  });
+});
+
 const modified = { etag: '"0x1"', "last-modified": "Sat, 21 Nov 2026 12:00:00 GMT" };
 
 describe("failures of Azure become failures of the port", () => {

@@ -62,6 +62,10 @@ describe("a file of Azure's credentials", () => {
     [{ accountKey: "a2V5" }, ["key", undefined, "a2V5", undefined]],
     [{ accountName: "acct1", sasToken: "?sv=1&sig=x" }, ["sas", "acct1", "sv=1&sig=x", undefined]],
     [{ sasToken: "sig=x" }, ["sas", undefined, "sig=x", undefined]],
+    [
+      { sasToken: "https://acct1.blob.core.windows.net/c?sv=1&sig=x\n" },
+      ["sas", undefined, "sv=1&sig=x", undefined],
+    ],
   ])("holds %o", (content, wanted) => {
     expect(parse(content)).toEqual(wanted);
   });
@@ -98,6 +102,15 @@ describe("the environment", () => {
     [{ AZURE_STORAGE_KEY: "", AZURE_STORAGE_SAS_TOKEN: "sig=x" }, ["sas", undefined, "sig=x", undefined]],
   ])("%o", (environment, wanted) => {
     expect(revealed(environmentCredentials(environment))).toEqual(wanted);
+  });
+
+  test("that holds no signature is refused without showing it, and nobody else is asked for instead", () => {
+    expect(() => environmentCredentials({ AZURE_STORAGE_SAS_TOKEN: "geheim" })).toThrow(
+      expect.objectContaining({
+        code: "config",
+        message: "AZURE_STORAGE_SAS_TOKEN does not hold a shared access signature",
+      }),
+    );
   });
 
   test("that holds something else is refused without showing it", () => {

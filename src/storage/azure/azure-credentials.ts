@@ -47,7 +47,13 @@ export function environmentCredentials(environment: NodeJS.ProcessEnv): AzureCre
     });
   }
   if (key !== undefined) return keyOf(key, account);
-  return sas === undefined ? undefined : sasOf(sas, account);
+  if (sas === undefined) return undefined;
+  const credentials = sasOf(sas, account);
+  if (credentials !== undefined) return credentials;
+  // Passing over it would sign in as somebody else: whoever this machine is.
+  throw new EngineError("config", "AZURE_STORAGE_SAS_TOKEN does not hold a shared access signature", {
+    hint: "The portal shows it as the SAS token of the container: sv=…&sig=….",
+  });
 }
 
 /** `Name=value;…`, with an account's key or a shared access signature. Undefined when it has neither. */
@@ -76,9 +82,10 @@ function keyOf(key: string, account?: string, endpoint?: string): AzureCredentia
 }
 
 function sasOf(text: string, account?: string, endpoint?: string): AzureCredentials | undefined {
-  const token = text.replace(/^\?/, "");
+  // The portal shows it as a part of an address, too.
+  const token = text.trim().replace(/^[^?]*\?/, "");
   // Anything else would be sent as it is, as part of an address.
-  return /(?:^|&)sig=[^&\s]+/.test(token)
+  return /(?:^|&)sig=[^&]+/.test(token) && !/\s/.test(token)
     ? { kind: "sas", token: new Secret(token), account, endpoint }
     : undefined;
 }

@@ -144,7 +144,20 @@ function endpointOf(options: AzureSessionOptions, access: Access): string {
       { hint: "Give this store credentials of its own (a credentials file), or correct its address." },
     );
   }
-  return options.endpoint ?? access.endpoint ?? usualEndpoint(account);
+  const endpoint = options.endpoint ?? access.endpoint ?? usualEndpoint(account);
+  if (access.kind === "sas") requireSafeForSas(endpoint);
+  return endpoint;
+}
+
+/** Throws `config` where a signature, which is all that its thief needs, would travel readable: plain HTTP, but within this machine. */
+function requireSafeForSas(endpoint: string): void {
+  const { protocol, hostname } = new URL(endpoint);
+  if (protocol === "https:" || ["localhost", "127.0.0.1", "[::1]"].includes(hostname)) return;
+  throw new EngineError(
+    "config",
+    `the shared access signature is not sent to ${endpoint}: others could read it on its way`,
+    { hint: "Use https://, or give a key: a key signs requests and is not sent." },
+  );
 }
 
 function createContainerClient(
