@@ -4,9 +4,11 @@ import { constants, gzipSync, zstdCompressSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { mib } from "../common/units.ts";
 import { systemIdentifier } from "../postgres/system-identifier.ts";
+import { fileStoreError } from "../storage/file/file-errors.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import { faultyStore, type FaultyStore } from "../storage/testing/faulty-store.ts";
 import { temporaryStore } from "../storage/testing/temporary-store.ts";
+import { interceptStore } from "../storage/wrappers/intercept.ts";
 import { codecNamed } from "../codec/codecs.ts";
 import { codecNames } from "../codec/codec.ts";
 import { pushOnce, temporaryFolder, testRepository, writeWal } from "./testing/archive-bench.ts";
@@ -116,6 +118,25 @@ describe("fetching a WAL segment", () => {
       repository: "r2",
     });
     expect((await readFile(join(folder, "RECOVERYXLOG"))).equals(content)).toBe(true);
+  });
+
+  test("takes the next repository when the disk of one cannot read the file, and without one cannot tell", async () => {
+    const folder = await temporaryFolder();
+    const eio = Object.assign(new Error("EIO: i/o error, read"), { code: "EIO" });
+    const failing = interceptStore(await temporaryStore(), {
+      call: async (call, options, run) => {
+        if (call.operation === "get") throw fileStoreError(`read "${call.key}"`, "/srv", eio);
+        return run(options);
+      },
+    });
+    await failing.put(keyOf(".zst"), [zstdCompressSync(content, withChecksum)]);
+    const good = await temporaryStore();
+    await good.put(keyOf(".zst"), [zstdCompressSync(content, withChecksum)]);
+
+    await expect(fetchFrom(folder, [failing, await temporaryStore()])).rejects.toMatchObject({
+      code: "store-unavailable",
+    });
+    expect(await fetchFrom(folder, [failing, good])).toMatchObject({ kind: "delivered", repository: "r1" });
   });
 
   test("takes the good one of two objects with its name", async () => {

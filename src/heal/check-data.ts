@@ -1,9 +1,9 @@
 import { signalOption, throwIfAborted } from "../common/abort.ts";
 import { mapConcurrent } from "../common/concurrency.ts";
-import { isEngineError } from "../common/errors.ts";
 import { Measure } from "../codec/measure.ts";
 import { backupPrefix } from "../repository/keys.ts";
 import type { Repository } from "../repository/repository.ts";
+import { isUnusable } from "../repository/several-repositories.ts";
 import type { WalObject } from "../repository/wal-inventory.ts";
 import { judgeBackup } from "./backup-state.ts";
 import type { HealProgress } from "./carry-out.ts";
@@ -102,7 +102,7 @@ async function whyCorrupt(
     return await check();
   } catch (error) {
     throwIfAborted(signal);
-    if (isEngineError(error, "object-corrupt")) return error.message;
+    if (isUnusable(error)) return error.message;
     throw error;
   }
 }

@@ -8,7 +8,7 @@ import { Measure, measured } from "../codec/measure.ts";
 import { claimRepository } from "../repository/claim.ts";
 import { walKey } from "../repository/keys.ts";
 import type { Repository } from "../repository/repository.ts";
-import { concernsRepository } from "../repository/several-repositories.ts";
+import { concernsRepository, isUnusable } from "../repository/several-repositories.ts";
 import type { WalObject } from "../repository/wal-inventory.ts";
 import { readWalSum, writeWalSum, type WalSum } from "../repository/wal-sum.ts";
 import { describeDamaged } from "./describe-damaged.ts";
@@ -50,7 +50,7 @@ export async function copyWal(step: WalStep, context: CopyContext): Promise<Step
     } catch (error) {
       throwIfAborted(context.signal);
       if (!concernsRepository(error) || isOfTarget(error)) throw error;
-      if (isEngineError(error, "object-corrupt")) {
+      if (isUnusable(error)) {
         const { repository, object } = source;
         context.onDamage({ repository: repository.name, key: object.key, reason: error.message });
       }
@@ -76,7 +76,7 @@ async function stillDamaged({ target, damaged, file }: WalStep, context: CopyCon
         const sound = await verifyStoredWal(target, object, context, context.signal);
         if (sound !== undefined) continue;
       } catch (error) {
-        if (!isEngineError(error, "object-corrupt") && !isEngineError(error, "wal-refused")) throw error;
+        if (!isUnusable(error) && !isEngineError(error, "wal-refused")) throw error;
       }
     }
     bad.push(object);

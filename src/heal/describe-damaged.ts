@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { signalOption } from "../common/abort.ts";
-import { isEngineError } from "../common/errors.ts";
 import type { LogFields } from "../common/log.ts";
 import type { Repository } from "../repository/repository.ts";
+import { isUnusable } from "../repository/several-repositories.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 
 /** Says in the log what a damaged object was that is about to be replaced: afterwards nobody can look at it any more. */
@@ -35,7 +35,7 @@ async function look(
     return { bytes, modifiedAt, sha256: hash.digest("hex") };
   } catch (error) {
     // It may be too damaged to be read at all.
-    if (!isEngineError(error, "object-corrupt")) throw error;
+    if (!isUnusable(error)) throw error;
     return { bytes };
   }
 }

@@ -6,6 +6,7 @@ import { digestBackupInfo, parseBackupInfo } from "./backup-info-text.ts";
 import { backupInfoKey, basePrefix, keepKey } from "./keys.ts";
 import { readSmallObject } from "./read-object.ts";
 import { describeRepository, type Repository } from "./repository.ts";
+import { isUnusable } from "./several-repositories.ts";
 
 export type KeepTarget = "full" | "standalone";
 
@@ -52,11 +53,13 @@ export async function readCatalogueEntry(
   const options = { limitBytes, ...(signal ? { signal } : {}) };
   const key = backupInfoKey(repository.server, id);
   const [text, keepText] = await Promise.all([
-    readSmallObject(repository.store, key, options),
-    readSmallObject(repository.store, keepKey(repository.server, id), options),
+    orWhyCorrupt(readSmallObject(repository.store, key, options)),
+    orWhyCorrupt(readSmallObject(repository.store, keepKey(repository.server, id), options)),
   ]);
-  const keep = parseKeep(keepText);
+  // One that is damaged is a mark all the same.
+  const keep = parseKeep(keepText instanceof EngineError ? "" : keepText);
   if (text === undefined) return { kind: "incomplete", id, keep };
+  if (text instanceof EngineError) return { kind: "unreadable", id, keep, error: describeError(text) };
   try {
     const info = parseBackupInfo(text, `${repository.store.url}/${key}`);
     return info.kind === "done"
@@ -64,6 +67,16 @@ export async function readCatalogueEntry(
       : { kind: "failed", id, keep, info };
   } catch (error) {
     return { kind: "unreadable", id, keep, error: describeError(error) };
+  }
+}
+
+/** An encrypted store notices by itself that an object is damaged, and a disk may not read it: that must not hide the other backups. */
+async function orWhyCorrupt(reading: Promise<string | undefined>): Promise<string | EngineError | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (isUnusable(error)) return error;
+    throw error;
   }
 }
 

@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import { z } from "zod";
-import { describeError } from "../common/errors.ts";
+import { describeError, isEngineError } from "../common/errors.ts";
 import { parseWalSegmentName, type WalSegmentName } from "../postgres/wal-file-name.ts";
 import type { BackupId } from "./backup-id.ts";
 import { backupPrefix } from "./keys.ts";
@@ -58,7 +58,7 @@ export async function writeRunningMark(
   return (await repository.store.put(key, [Buffer.from(text)], options)).modifiedAt;
 }
 
-/** Undefined when there is none, or none of ours. */
+/** Undefined when there is none, none of ours, or a damaged one. */
 export async function readRunningMark(
   repository: Repository,
   id: BackupId,
@@ -67,6 +67,9 @@ export async function readRunningMark(
   const text = await readSmallObject(repository.store, runningMarkKey(repository.server, id), {
     limitBytes: 64 * 1024,
     ...(signal ? { signal } : {}),
+  }).catch((error: unknown) => {
+    if (isEngineError(error, "object-corrupt")) return undefined;
+    throw error;
   });
   if (text === undefined) return undefined;
   try {

@@ -43,6 +43,13 @@ export function isStoreTrouble(error: unknown): error is EngineError {
   return isEngineError(error) && storeCodes.has(error.code);
 }
 
+/** Whether what is stored under this key cannot be used: it is damaged, or lies where the disk fails. */
+export function isUnusable(error: unknown): error is EngineError {
+  return (
+    isEngineError(error, "object-corrupt") || (isEngineError(error) && error.details["isUnreadable"] === true)
+  );
+}
+
 /** Whether another repository may do better. */
 export function concernsRepository(error: unknown): error is EngineError {
   return isEngineError(error) && (storeCodes.has(error.code) || objectCodes.has(error.code));

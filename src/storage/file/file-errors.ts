@@ -12,6 +12,8 @@ const passing = new Set([
   "EMFILE",
   "ENFILE",
 ]);
+/** What a disk, or a file system with checksums, says of what it cannot read or write any more. */
+const failing = new Set(["EIO", "EBADMSG", "EUCLEAN", "ENODATA"]);
 const refused = new Set(["EACCES", "EPERM", "EROFS"]);
 const collision = new Set(["EISDIR", "ENOTDIR", "ENOTEMPTY"]);
 
@@ -42,7 +44,15 @@ export function fileStoreError(action: string, root: string, cause: unknown): En
   }
   if (code === "ENAMETOOLONG") return new EngineError("usage", `${message}: the name is too long`, { cause });
   if (passing.has(code)) return new EngineError("store-unavailable", `${message}: ${code}`, { cause });
-  return fileError(action, root, cause);
+  // Of this store and not of this machine: another one may do better.
+  if (failing.has(code)) {
+    return new EngineError("store-unavailable", `${message}: ${code}, its disk may be failing`, {
+      cause,
+      details: { isUnreadable: true },
+      hint: "Look at the kernel's log and at the health of the disk.",
+    });
+  }
+  return fileError(`${action} in`, root, cause);
 }
 
 export function noDirectory(root: string): EngineError {
