@@ -2,10 +2,12 @@ import { EngineError } from "../common/errors.ts";
 import { createLog, type Log, type LogLevel } from "../common/log.ts";
 import {
   closeRepositories,
+  nameRepositories,
   openBareRepositories,
   openRepositories,
   type StoreAccess,
 } from "../repository/open-repositories.ts";
+import { requireDifferentPlaces } from "../repository/repository-place.ts";
 import type { EncryptionSettings, RepositorySettings } from "../repository/repository-settings.ts";
 import type { Repository } from "../repository/repository.ts";
 import { parseServerName, type ServerName } from "../repository/server-name.ts";
@@ -108,6 +110,8 @@ async function openContextWith(
   const server = requireServerName(config);
   const log = createCommandLog(options);
   const settings = config.repositories ?? [];
+  // Whoever only reads gets the same from both.
+  if (access.kind === "write") await requireDifferentPlaces(nameRepositories(settings), server);
   const repositories = await open({ settings, server, log, access, signal });
   const [firstRepository] = repositories;
   if (firstRepository === undefined) {

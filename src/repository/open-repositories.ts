@@ -1,17 +1,17 @@
-import { resolve } from "node:path";
 import { describeError, EngineError, isEngineError } from "../common/errors.ts";
 import type { Log } from "../common/log.ts";
-import { openStore, parseStoreUrl } from "../storage/open-store.ts";
+import { openStore } from "../storage/open-store.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import { wrapStore } from "../storage/wrap-store.ts";
 import { azureStoreOptions } from "./azure-settings.ts";
-import { ClaimNote, type ClaimedPlace } from "./claim-note.ts";
+import { ClaimNote } from "./claim-note.ts";
 import { gcsStoreOptions } from "./gcs-settings.ts";
 import { requireS3Settings, s3StoreOptions } from "./s3-settings.ts";
 import { readOperatorKey } from "./encryption/operator-key.ts";
 import { RepositoryKeys } from "./encryption/repository-keys.ts";
 import { requirePlain } from "./encryption/require-plain.ts";
 import { withEncryption } from "./encryption/with-encryption.ts";
+import { placeOf } from "./repository-place.ts";
 import type { RepositorySettings } from "./repository-settings.ts";
 import type { Repository } from "./repository.ts";
 import { parseServerName, type ServerName } from "./server-name.ts";
@@ -22,6 +22,8 @@ export type StoreAccess =
       readonly kind: "read";
       /** Of several, one whose directory is not there, or may not be entered, is opened too; its calls throw what is wrong with it. */
       readonly allowMissing?: boolean;
+      /** As for writers: for a reader that fills what is there. */
+      readonly spoolDirectory?: string | undefined;
     }
   /** The spool directory, where one is known, says which repositories were begun before (`claim-note.ts`). */
   | { readonly kind: "write"; readonly spoolDirectory: string | undefined };
@@ -141,24 +143,8 @@ function claimNoteFor(
   server: ServerName,
   access: StoreAccess,
 ): ClaimNote | undefined {
-  if (access.kind === "read" || access.spoolDirectory === undefined) return undefined;
+  if (access.spoolDirectory === undefined) return undefined;
   return new ClaimNote(access.spoolDirectory, { ...placeOf(settings), server });
-}
-
-/** The same place has one form, however its URL was written. */
-function placeOf(settings: RepositorySettings): Pick<ClaimedPlace, "url" | "endpoint"> {
-  const location = parseStoreUrl(settings.url);
-  if (location.kind === "file") return { url: resolve(location.root) };
-  const { prefix = "", endpoint = settings.endpoint } = location.options;
-  const at = endpoint === undefined ? {} : { endpoint };
-  switch (location.kind) {
-    case "s3":
-      return { url: `s3://${location.options.bucket}/${prefix}`, ...at };
-    case "gcs":
-      return { url: `gs://${location.options.bucket}/${prefix}`, ...at };
-    case "azure":
-      return { url: `azure://${location.options.account}/${location.options.container}/${prefix}`, ...at };
-  }
 }
 
 /** The store that settings name, unwrapped. Throws as `openRepositories`. */

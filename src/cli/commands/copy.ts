@@ -1,12 +1,18 @@
 import { systemClock } from "../../common/clock.ts";
-import { EngineError } from "../../common/errors.ts";
+import { EngineError, isEngineError } from "../../common/errors.ts";
 import type { Log } from "../../common/log.ts";
 import type { BackupId } from "../../repository/backup-id.ts";
 import { findBackup, readCatalogue } from "../../repository/catalogue.ts";
-import { closeRepositories, nameRepositories, openRepositories } from "../../repository/open-repositories.ts";
-import type { RepositorySettings } from "../../repository/repository-settings.ts";
+import {
+  closeRepositories,
+  nameRepositories,
+  openRepositories,
+  type NamedSettings,
+} from "../../repository/open-repositories.ts";
+import { requireDifferentPlaces } from "../../repository/repository-place.ts";
 import { describeRepository, type Repository } from "../../repository/repository.ts";
 import { parseServerName, type ServerName } from "../../repository/server-name.ts";
+import { findSpoolDirectory } from "../agent-options.ts";
 import type { Config } from "../config.ts";
 import { confirm } from "../confirm.ts";
 import { createCommandLog, repositoryFromFlags, requireServerName, resolveConfig } from "../context.ts";
@@ -73,26 +79,30 @@ async function openPlaces(given: {
   readonly log: Log;
   readonly signal: AbortSignal;
 }): Promise<Places> {
-  const { server, toServer, log, signal } = given;
+  const { server, toServer, config, log, signal } = given;
   const from = settingsOf(given.from, "source", given);
   const to = settingsOf(given.to, "target", given);
-  if (from.name === to.name) {
-    throw new EngineError("usage", `"${given.from}" and "${given.to}" are the same repository`);
-  }
+  const placed = [
+    { ...from, name: given.from },
+    { ...to, name: given.to, ...(toServer === undefined ? {} : { server: toServer }) },
+  ];
+  await requireDifferentPlaces(placed, server).catch((error: unknown) => {
+    if (!isEngineError(error, "config")) throw error;
+    throw new EngineError("usage", error.message, {
+      hint: "Give the target another place, or another server name (--to-server).",
+    });
+  });
   const opened = [
     ...(await openRepositories({ settings: [from], server, log, access: { kind: "read" }, signal })),
   ];
   try {
     const settings = [toServer === undefined ? to : { ...to, server: toServer }];
-    const access = { kind: "write", spoolDirectory: undefined } as const;
+    // Of a place that is archived to it is known whether it was begun, and only its disk is not mounted.
+    const spoolDirectory = to.name === given.to ? findSpoolDirectory({}, config) : undefined;
+    const access = { kind: "write", spoolDirectory } as const;
     opened.push(...(await openRepositories({ settings, server, log, access, signal })));
     const [source, target] = opened;
     if (source === undefined || target === undefined) throw new EngineError("internal", "two were opened");
-    if (describeRepository(source) === describeRepository(target) && from.endpoint === to.endpoint) {
-      throw new EngineError("usage", `"${given.from}" and "${given.to}" are the same repository`, {
-        hint: "Give the target another place, or another server name (--to-server).",
-      });
-    }
     return { source, target, [Symbol.asyncDispose]: async () => closeRepositories(opened) };
   } catch (error) {
     await closeRepositories(opened);
@@ -105,9 +115,14 @@ function settingsOf(
   text: string,
   role: "source" | "target",
   { config, options }: { readonly config: Config; readonly options: CopyOptions },
-): RepositorySettings {
+): NamedSettings {
   const known = nameRepositories(config.repositories ?? []).find(({ name }) => name === text);
-  return known ?? { ...repositoryFromFlags(text, options), name: role };
+  if (known !== undefined) return known;
+  // What is called so in the configuration is another one.
+  return {
+    ...repositoryFromFlags(text, options),
+    name: config.repositories?.some(({ name }) => name === role) === true ? text : role,
+  };
 }
 
 /** Throws `backup-absent` for one that is not there. */

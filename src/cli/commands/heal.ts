@@ -1,6 +1,9 @@
 import { systemClock } from "../../common/clock.ts";
 import { EngineError } from "../../common/errors.ts";
-import { openContext, resolveConfig } from "../context.ts";
+import { nameRepositories } from "../../repository/open-repositories.ts";
+import { requireDifferentPlaces } from "../../repository/repository-place.ts";
+import { findSpoolDirectory } from "../agent-options.ts";
+import { openContext, requireServerName, resolveConfig } from "../context.ts";
 import { planAndHeal } from "../heal-run.ts";
 import type { RepositoryOptions } from "../options.ts";
 import { parseOutputFormat } from "../output.ts";
@@ -18,7 +21,11 @@ export async function run(options: HealCommandOptions, signal: AbortSignal): Pro
   const config = await resolveConfig(options);
   // What is written must be readable for the agent and the server.
   await becomeServerUser(config.postgres?.dataDirectory);
-  await using context = await openContext({ logLevel: "warn", ...options }, signal);
+  await requireDifferentPlaces(nameRepositories(config.repositories ?? []), requireServerName(config));
+  // Read, so that no directory is made that is not there; with the notes of what was begun, so that no empty mount point is filled.
+  const spoolDirectory = findSpoolDirectory({}, config);
+  const access = { kind: "read", allowMissing: true, spoolDirectory } as const;
+  await using context = await openContext({ logLevel: "warn", ...options }, signal, access);
   const { repositories, log } = context;
   if (repositories.length < 2) {
     throw new EngineError("usage", "there is only one repository, and nothing to copy from", {
