@@ -106,8 +106,15 @@ export function formatHealResult({ done, failed }: HealResult): string {
   const bytes = done.reduce((sum, { step }) => sum + step.bytes, 0);
   const mended = done.filter(({ outcome }) => outcome === "mended").length;
   const lines = [`copied ${done.length - mended} and mended ${mended} (${formatBytes(bytes)})\n`];
-  for (const { step, error } of failed) {
-    lines.push(`failed: ${describeStep(step)} in repository "${step.target.name}": ${error.message}\n`);
+  // Behind a repository that is down or full there may be hundreds with its error.
+  for (const [error, alike] of Map.groupBy(failed, (failure) => failure.error)) {
+    const steps = alike.map(({ step }) => step);
+    const [first] = steps;
+    const others = steps.length > 1 ? ` and ${steps.length - 1} more` : "";
+    if (first === undefined) continue;
+    lines.push(
+      `failed: ${describeStep(first)}${others} in repository "${first.target.name}": ${error.message}\n`,
+    );
   }
   return lines.join("");
 }

@@ -86,7 +86,8 @@ export async function carryOut(
     } catch (error) {
       throwIfAborted(signal);
       if (!isEngineError(error) || error.code === "internal") throw error;
-      if (isOfTarget(error) && isStoreTrouble(error)) down.set(target.name, error);
+      const isFull = isEngineError(error, "disk-full");
+      if (isOfTarget(error) && (isFull || isStoreTrouble(error))) down.set(target.name, error);
       failed.push({ step, error });
     }
   };

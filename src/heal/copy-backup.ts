@@ -1,6 +1,6 @@
 import { signalOption, throwIfAborted } from "../common/abort.ts";
 import { mapConcurrent } from "../common/concurrency.ts";
-import { assert, EngineError, isEngineError } from "../common/errors.ts";
+import { assert, describeError, EngineError, isEngineError } from "../common/errors.ts";
 import { faultPoint } from "../common/fault-point.ts";
 import { Measure, measured } from "../codec/measure.ts";
 import { digestBackupInfo } from "../repository/backup-info-text.ts";
@@ -8,7 +8,7 @@ import { parseBackupManifest } from "../repository/backup-manifest.ts";
 import { backupInfoKey, backupManifestKey, backupPrefix, keepKey, removalKey } from "../repository/keys.ts";
 import type { Repository } from "../repository/repository.ts";
 import { MarkRenewal, runningMarkKey, writeRunningMark } from "../repository/running-mark.ts";
-import { concernsRepository } from "../repository/several-repositories.ts";
+import { concernsRepository, isUnusable } from "../repository/several-repositories.ts";
 import { readObject } from "../storage/object-body.ts";
 import type { CopyContext, StepOutcome } from "./copy-wal.ts";
 import { describeDamaged } from "./describe-damaged.ts";
@@ -19,6 +19,7 @@ import { aimed, isOfTarget, storeInTarget } from "./target-store.ts";
 /** Parts on their way at a time; each holds a few upload parts in memory. */
 const concurrency = 2;
 const manifestBytes = 64 * 1024 * 1024;
+const cleanUpMs = 60_000;
 
 /**
  * Makes one backup of the target as whole as another repository has it. `backup.info` comes last, so that visible means
@@ -40,14 +41,39 @@ export async function copyBackup(step: BackupStep, context: CopyContext): Promis
   const mark = healingMark(context.systemIdentifier, step.needs[0]);
   await aimed(target, async () => writeRunningMark(target, step.id, mark, options));
   const signal = context.signal ?? new AbortController().signal;
-  {
+  try {
     using _renewal = new MarkRenewal(() => [target], step.id, mark, signal);
     await copyContent(step, context);
+  } catch (error) {
+    if (mode === "missing" && isOfTarget(error) && isEngineError(error, "disk-full"))
+      await giveBackSpace(step);
+    throw error;
   }
   await requireNotRemoved(step, context.signal);
   const marks = [runningMarkKey(server, step.id)];
   await aimed(target, async () => store.delete(marks, options));
   return mode === "anew" ? "mended" : "copied";
+}
+
+/** It does not fit: what is there of it would only take the space that WAL needs. Best effort. */
+async function giveBackSpace({ target, id, parts }: BackupStep): Promise<void> {
+  const { store, server, log } = target;
+  const prefix = backupPrefix(server, id);
+  const keys = [
+    ...parts.map(({ name }) => `${prefix}${name}`),
+    backupManifestKey(server, id),
+    keepKey(server, id),
+    runningMarkKey(server, id),
+  ];
+  try {
+    await store.delete(keys, { signal: AbortSignal.timeout(cleanUpMs) });
+  } catch (error) {
+    log.warn("could not remove what there is of a backup that does not fit", {
+      repository: target.name,
+      backup: id,
+      error: describeError(error),
+    });
+  }
 }
 
 async function copyContent(step: BackupStep, context: CopyContext): Promise<void> {
@@ -63,6 +89,7 @@ async function copyContent(step: BackupStep, context: CopyContext): Promise<void
   await copyManifest(step, context);
   faultPoint("heal:manifest-copied");
   if (step.keepFrom !== undefined) await copyKeep(step, step.keepFrom, signal);
+  await requireStillThere(step, signal);
   await copyInfo(step, context);
   faultPoint("heal:info-copied");
 }
@@ -86,7 +113,7 @@ async function copyPart(step: BackupStep, part: PartStep, context: CopyContext):
     } catch (error) {
       throwIfAborted(signal);
       if (!concernsRepository(error) || isOfTarget(error)) throw error;
-      if (isEngineError(error, "object-corrupt")) {
+      if (isUnusable(error)) {
         const bad = `${backupPrefix(source.server, id)}${part.name}`;
         context.onDamage({ repository: source.name, key: bad, reason: error.message });
       }
@@ -114,7 +141,7 @@ async function hasPart(
     for await (const chunk of opened.body) measure.update(chunk);
     return measure.result().sha256 === part.sha256;
   } catch (error) {
-    if (isEngineError(error, "object-corrupt")) return false;
+    if (isUnusable(error)) return false;
     throw error;
   }
 }
@@ -221,6 +248,31 @@ async function firstText(
   }
   assert(failure !== undefined, "there is a source");
   throw failure;
+}
+
+/**
+ * Somebody deletes the backup meanwhile, by hand or by a retention policy: what was found whole a moment ago may be gone, and then
+ * nothing may become visible.
+ */
+async function requireStillThere(step: BackupStep, signal?: AbortSignal): Promise<void> {
+  const { target, id, mode, parts } = step;
+  const { store, server } = target;
+  const prefix = backupPrefix(server, id);
+  const sizes = new Map<string, number>();
+  await aimed(target, async () => {
+    for await (const entry of store.list(prefix, signalOption(signal))) {
+      if (entry.kind === "object") sizes.set(entry.key.slice(prefix.length), entry.sizeBytes);
+    }
+  });
+  const isHidden = mode === "mend" && !sizes.has("backup.info");
+  const lost = parts.find(({ name, sizeBytes }) => sizes.get(name) !== sizeBytes);
+  if (!isHidden && lost === undefined) return;
+  const what = isHidden ? "backup.info" : `"${lost?.name ?? ""}"`;
+  throw new EngineError(
+    "backup-failed",
+    `${what} of backup "${id}" has gone from repository "${target.name}" meanwhile`,
+    { retryable: true, hint: "Is it being deleted there? If not, run heal again." },
+  );
 }
 
 /** Somebody took it for dead meanwhile and is removing it: then it must not look whole. */

@@ -1,6 +1,7 @@
 import { throwIfAborted } from "../common/abort.ts";
 import { EngineError } from "../common/errors.ts";
 import type { SystemIdentifier } from "../postgres/system-identifier.ts";
+import { requireNotClaimedBefore } from "../repository/claimed-before.ts";
 import type { Repository } from "../repository/repository.ts";
 import {
   concernsRepository,
@@ -21,7 +22,7 @@ export interface GatheredInventories {
 }
 
 /**
- * Reads what all repositories hold. Throws only when none can be read. `expected` is the system where it is known; otherwise
+ * Reads what all repositories hold; one that is empty and was not before counts as one that cannot be read. Throws only when none can be. `expected` is the system where it is known; otherwise
  * it is the one that most of the backups and identities name.
  */
 export async function gatherInventories(
@@ -33,7 +34,9 @@ export async function gatherInventories(
   const read = await Promise.all(
     repositories.map(async (repository) => {
       try {
-        return [await readHealInventory(repository, signal)];
+        const inventory = await readHealInventory(repository, signal);
+        if (isEmpty(inventory)) await requireNotClaimedBefore(repository, "identity");
+        return [inventory];
       } catch (error) {
         throwIfAborted(signal);
         if (!concernsRepository(error)) throw error;
@@ -67,6 +70,9 @@ export function requireOneSystem({ foreign, system }: GatheredInventories): void
     },
   );
 }
+
+const isEmpty = ({ identity, backups, wal }: HealInventory): boolean =>
+  identity === undefined && backups.size === 0 && wal.size === 0;
 
 function systemsOfBackups({ backups }: HealInventory): SystemIdentifier[] {
   return [...backups.values()].flatMap(({ entry }) =>
