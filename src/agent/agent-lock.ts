@@ -62,12 +62,20 @@ export async function startHeartbeat(
     const now = new Date();
     await utimes(pidFile, now, now);
   };
-  // A beat that fails (full disk, vanished folder) is missed; scripts then do without the agent.
-  const timer = setInterval(() => void beat().catch(() => undefined), heartbeatMs);
+  let beating: Promise<void> = Promise.resolve();
+  const timer = setInterval(() => {
+    // A beat that fails (full disk, vanished folder) is missed; scripts then do without the agent.
+    beating = Promise.all([beating, beat()]).then(
+      () => undefined,
+      () => undefined,
+    );
+  }, heartbeatMs);
   timer.unref();
   return {
     [Symbol.asyncDispose]: async () => {
       clearInterval(timer);
+      // One under way would find the file gone, and write it anew into a folder that is being removed.
+      await beating;
       const found = await readFile(pidFile, "utf8").catch(() => "");
       if (found.trim() === String(process.pid)) await rm(pidFile, { force: true });
     },

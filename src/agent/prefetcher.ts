@@ -12,6 +12,7 @@ import type { Repository } from "../repository/repository.ts";
 import { isBeating, startHeartbeat } from "./agent-lock.ts";
 import { restoreScript } from "./archive-script.ts";
 import { spoolOwnerFor } from "./local-system.ts";
+import { removePrefetchFolder } from "./prefetch-folder.ts";
 import { PrefetchWindow, windowSegments } from "./prefetch-window.ts";
 import { watchNames } from "./ready-files.ts";
 import { readBootId, readyFolderOf } from "./ready-folder.ts";
@@ -90,8 +91,7 @@ export async function startPrefetcher(given: PrefetcherOptions): Promise<Prefetc
       await service.stop();
       await heartbeat[Symbol.asyncDispose]();
       // Segments that were fetched ahead would only fill the disk.
-      if (options.leaveScript === true) await rm(join(root, "ready"), { recursive: true, force: true });
-      else await rm(root, { recursive: true, force: true });
+      await removePrefetchFolder(options.leaveScript === true ? join(root, "ready") : root);
     },
   };
 }
@@ -101,8 +101,7 @@ async function prepareFolder(root: string, ready: string, options: PrefetcherOpt
   const folders = ["ready", "want", "absent", "failed"].map((name) => join(root, name));
   // What an earlier run left is not to be trusted: it may be of another server. The script stays until it is replaced:
   // a restore command may be about to run it. So do requests, which are answered anew.
-  for (const folder of folders.filter((name) => !name.endsWith("want")))
-    await rm(folder, { recursive: true, force: true });
+  for (const folder of folders.filter((name) => !name.endsWith("want"))) await removePrefetchFolder(folder);
   await makePrivateFolders([...folders, ready], owner);
   const script = join(root, "restore.sh");
   await writeSpoolFile(script, restoreScript({ root, fallbackCommand: options.fetchCommand }), { owner });

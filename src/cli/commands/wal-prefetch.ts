@@ -1,5 +1,6 @@
-import { access, rm } from "node:fs/promises";
+import { access } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { removePrefetchFolder } from "../../agent/prefetch-folder.ts";
 import { startPrefetcher } from "../../agent/prefetcher.ts";
 import { prefetchRootOf } from "../../agent/shell-text.ts";
 import { systemClock } from "../../common/clock.ts";
@@ -18,8 +19,7 @@ export async function run(directory: string, options: RepositoryOptions, signal:
   await using context = await openContext({ logLevel: "warn", ...options }, signal);
   await prefetch(dataDirectory, context, { options, signal });
   // Nobody will ask again; until then the script must stay.
-  if (!(await isRecovering(dataDirectory)))
-    await rm(prefetchRootOf(dataDirectory), { recursive: true, force: true });
+  if (!(await isRecovering(dataDirectory))) await removePrefetchFolder(prefetchRootOf(dataDirectory));
 }
 
 async function prefetch(

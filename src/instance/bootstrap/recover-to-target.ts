@@ -1,4 +1,4 @@
-import { rm } from "node:fs/promises";
+import { removePrefetchFolder } from "../../agent/prefetch-folder.ts";
 import { startPrefetcher } from "../../agent/prefetcher.ts";
 import { prefetchRootOf } from "../../agent/shell-text.ts";
 import { fileError } from "../../common/errors.ts";
@@ -48,7 +48,7 @@ export async function recoverToTarget(options: {
   if (action !== "promote") return verified;
   try {
     await removeRecoverySettings(start.dataDirectory);
-    await rm(prefetchRoot, { recursive: true, force: true });
+    await removePrefetchFolder(prefetchRoot);
     return verified;
   } catch (error) {
     await verified.server?.stop("immediate");
