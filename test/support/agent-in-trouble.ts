@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
+import { atExit } from "../../src/common/testing/at-exit.ts";
 import { agentStatus, type AgentStatus } from "../../src/agent/agent-status.ts";
 import { serverEnvironment, spawnIdentity } from "../../src/postgres/server-process.ts";
 import type { System } from "./system.ts";
@@ -35,9 +36,8 @@ export async function agentInTrouble(
       ...spawnIdentity(server.folder.user),
     },
   );
-  const onExit = () => void child.kill("SIGKILL");
-  process.once("exit", onExit);
-  const ended = once(child, "exit").then(() => process.removeListener("exit", onExit));
+  const callOff = atExit(() => void child.kill("SIGKILL"));
+  const ended = once(child, "exit").then(callOff);
   await Promise.race([
     once(child, "message"),
     ended.then(() => Promise.reject(new Error("the agent ended before it served"))),

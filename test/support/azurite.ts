@@ -11,6 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { BlobServiceClient, StorageSharedKeyCredential } from "@azure/storage-blob";
+import { atExit } from "../../src/common/testing/at-exit.ts";
 
 const require = createRequire(import.meta.url);
 
@@ -48,13 +49,12 @@ export async function startAzurite({ tls }: AzuriteOptions = {}): Promise<Azurit
     stdio: ["ignore", "pipe", "inherit"],
   });
   // A test run that is stopped short must not leave processes behind.
-  const onExit = () => void child.kill("SIGKILL");
-  process.once("exit", onExit);
+  const callOff = atExit(() => void child.kill("SIGKILL"));
   const ended = once(child, "close");
   const stop = async (): Promise<void> => {
     child.kill("SIGKILL");
     await ended;
-    process.removeListener("exit", onExit);
+    callOff();
     await rm(directory, { recursive: true, force: true });
   };
 

@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { atExit } from "../../src/common/testing/at-exit.ts";
 import {
   runProgram,
   serverEnvironment,
@@ -67,11 +68,10 @@ export function startTidemark(args: readonly string[], options: ProgramOptions =
     ...spawnIdentity(options.user),
   });
   // A test run that is stopped short must not leave processes behind.
-  const onExit = () => void child.kill("SIGKILL");
-  process.once("exit", onExit);
+  const callOff = atExit(() => void child.kill("SIGKILL"));
   const output = readLines(child);
   const ended = once(child, "close").then(([code, signal]): ProgramEnd => {
-    process.removeListener("exit", onExit);
+    callOff();
     return {
       code: code as number | null,
       signal: signal as NodeJS.Signals | null,

@@ -1,4 +1,5 @@
 import { rm } from "node:fs/promises";
+import { atExit } from "../../src/common/testing/at-exit.ts";
 import { connect, type SqlConnection } from "../../src/postgres/connection.ts";
 import { sendSignal } from "../../src/postgres/server-process-tree.ts";
 import type { RunningServer } from "../../src/postgres/server-running.ts";
@@ -38,8 +39,7 @@ export async function restoreAndStart(system: System, args: readonly string[]): 
 export async function serveAdopted(dataDirectory: string, report: RestoreReport): Promise<Restored> {
   const server = await adoptServer({ dataDirectory });
   if (server === undefined) throw new Error(`no server runs on "${dataDirectory}"`);
-  const onExit = () => void sendSignal(server.pid, "SIGQUIT");
-  process.once("exit", onExit);
+  const callOff = atExit(() => void sendSignal(server.pid, "SIGQUIT"));
   const session = await connect({ ...server.connection, applicationName: "test" });
   const sql: SqlConnection["query"] = async (text, ...rest) => session.query(text, ...rest);
   return {
@@ -49,7 +49,7 @@ export async function serveAdopted(dataDirectory: string, report: RestoreReport)
     sql,
     contents: async () => readContents(sql),
     [Symbol.asyncDispose]: async () => {
-      process.removeListener("exit", onExit);
+      callOff();
       await session.close();
       await server.stop("immediate");
       await rm(dataDirectory, { recursive: true, force: true });

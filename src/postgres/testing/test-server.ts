@@ -1,6 +1,7 @@
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { atExit } from "../../common/testing/at-exit.ts";
 import { connect, type SqlConnection, type SqlValue } from "../connection.ts";
 import type { PostgresMajor } from "../majors.ts";
 import { findServerBinaries, type ServerBinaries } from "../server-binaries.ts";
@@ -49,7 +50,8 @@ export async function testFolder(): Promise<TestFolder> {
       await makeDirectoryFor(user, directory);
       return directory;
     },
-    [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }),
+    // A program that a server started may not have ended yet, such as a prefetcher of its own.
+    [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }),
   };
 }
 
@@ -127,8 +129,7 @@ export async function serveTestCluster(given: {
   let server = await startServer(base);
   let session: SqlConnection | undefined;
   // A test run that is stopped short must not leave servers behind.
-  const onExit = () => void (server.exit ?? sendSignal(server.pid, "SIGQUIT"));
-  process.once("exit", onExit);
+  const callOff = atExit(() => void (server.exit ?? sendSignal(server.pid, "SIGQUIT")));
 
   const endSession = async () => {
     await session?.close();
@@ -160,7 +161,7 @@ export async function serveTestCluster(given: {
       return server;
     },
     [Symbol.asyncDispose]: async () => {
-      process.removeListener("exit", onExit);
+      callOff();
       await endSession();
       await server.stop("immediate");
       await folder[Symbol.asyncDispose]();
