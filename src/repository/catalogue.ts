@@ -75,7 +75,7 @@ async function orWhyCorrupt(reading: Promise<string | undefined>): Promise<strin
   try {
     return await reading;
   } catch (error) {
-    if (isUnusable(error)) return error;
+    if (isUnusable(error) || isEngineError(error, "encryption-key")) return error;
     throw error;
   }
 }
