@@ -1,4 +1,4 @@
-import { mkdtempDisposable, readFile, writeFile } from "node:fs/promises";
+import { mkdtempDisposable, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -11,6 +11,7 @@ import { RepositoryKeys } from "../src/repository/encryption/repository-keys.ts"
 import { generateRepositoryKey } from "../src/repository/encryption/repository-key.ts";
 import { withEncryption } from "../src/repository/encryption/with-encryption.ts";
 import { readCatalogue } from "../src/repository/catalogue.ts";
+import { gatherFacts } from "../src/repository/gathered-facts.ts";
 import { keepKey } from "../src/repository/keys.ts";
 import type { Repository } from "../src/repository/repository.ts";
 import { readRunningMark, runningMarkKey } from "../src/repository/running-mark.ts";
@@ -93,3 +94,33 @@ test("every kind of object of an encrypted repository is mended from a plain one
     expect(await contentOf(sealed())).toEqual(good);
   }
 });
+
+test.for(["gone", "damaged", "cut"])(
+  "an encrypted repository whose keys are %s is left out, said, and the plain one is used",
+  async (what) => {
+    await using here = await twins();
+    const { plain, sealed, path } = here;
+    const keys = path("x-tidemark/keys/identities");
+    const bytes = await readFile(keys);
+    if (what === "gone") await rm(keys);
+    else if (what === "cut") await writeFile(keys, bytes.subarray(0, 100));
+    else {
+      const text = bytes.toString("latin1");
+      const damaged = text.replace(/(?<=X25519 .*\n.)./, (letter) => (letter === "x" ? "y" : "x"));
+      await writeFile(keys, damaged, "latin1");
+    }
+    const before = await readdir(path("."), { recursive: true });
+
+    const facts = await gatherFacts([sealed(), plain]);
+    const healed = await heal([sealed(), plain]);
+
+    expect(facts.facts.backups.map(({ id }) => id)).toEqual(["20261103T000000", "20261108T000000"]);
+    expect(facts.notes).toEqual([expect.stringContaining('repository "sealed" could not be read: ')]);
+    expect(healed.unread.map(({ repository }) => repository.name)).toEqual(["sealed"]);
+    expect(healed.done).toEqual([]);
+    expect(await readdir(path("."), { recursive: true })).toEqual(before);
+    await expect(gatherFacts([sealed()])).rejects.toMatchObject({
+      code: what === "cut" ? "object-corrupt" : "encryption-key",
+    });
+  },
+);

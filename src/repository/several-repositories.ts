@@ -29,8 +29,16 @@ export function describeReplaced({ repository, key, reason, from }: ReplacedObje
   return `"${key}" in repository "${repository}" could not be used (${reason}); repository "${from}" had a good copy`;
 }
 
-/** Codes of what is wrong with a store as a whole: the next object of it will hardly do better. */
-const storeCodes: ReadonlySet<ErrorCode> = new Set(["store-unavailable", "store-denied", "store-missing"]);
+/**
+ * Codes of what is wrong with a store as a whole: the next object of it will hardly do better. An encrypted one whose keys are
+ * gone, or open with another key, is of as little use as one that is down.
+ */
+const storeCodes: ReadonlySet<ErrorCode> = new Set([
+  "store-unavailable",
+  "store-denied",
+  "store-missing",
+  "encryption-key",
+]);
 /** Codes of what is wrong with one object. */
 const objectCodes: ReadonlySet<ErrorCode> = new Set([
   "object-corrupt",
