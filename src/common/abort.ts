@@ -20,7 +20,11 @@ export function signalOption(signal: AbortSignal | undefined): { readonly signal
 /** Waits for work that others wait for too, no longer than the signal lets this one wait; the work goes on. */
 export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return work;
-  throwIfAborted(signal);
+  if (signal.aborted) {
+    // Whoever else waits for it sees its failure; when nobody does, it must not end the process.
+    void work.catch(() => undefined);
+    throw abortError(signal);
+  }
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const onAbort = (): void => reject(abortError(signal));
   signal.addEventListener("abort", onAbort, { once: true });
