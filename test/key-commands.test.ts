@@ -2,7 +2,10 @@ import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
+import { lockKeys } from "../src/repository/encryption/lock-keys.ts";
 import { createKeys } from "../src/repository/encryption/repository-keys.ts";
+import { formatStoredKeys } from "../src/repository/encryption/stored-keys.ts";
+import { encryptionKeysKey } from "../src/repository/keys.ts";
 import { identityFile, keysIn } from "./support/age-keys.ts";
 import { tidemark, tidemarkJson } from "./support/programs.ts";
 
@@ -33,7 +36,7 @@ test("keys are made, opened by those they are locked for, and never locked for n
   expect(await tidemark(["key", "list", ...by(colleague.path)])).toMatchObject({
     code: 62,
     stderr: `tidemark: no identity in "${colleague.path}" opens "${join(folder, "repository/main/x-tidemark/keys/identities")}"
-hint: Name the key that the repository was set up with, or was given by tidemark key rotate, in its settings (encryption).
+hint: Name the key that the repository was set up with, or was given by tidemark key rotate, in its settings (encryption). If it is that one, the object is damaged: put back what tidemark key export saved, encrypted with age to your recipient.
 `,
   });
   await writeFile(join(folder, "more.txt"), `# them\n${colleague.recipient}\n`);
@@ -67,7 +70,27 @@ test("keys are exported into a new file that only its owner can read, or printed
 
   expect((await stat(to)).mode & 0o777).toBe(0o600);
   expect(printed.stdout).toBe(await readFile(to, "utf8"));
+  expect(printed.stdout).not.toContain("# recipient");
   expect(printed.stdout).toMatch(/\nAGE-SECRET-KEY-1[0-9A-Z]+\n$/);
+});
+
+test("keys that were put back for a new recipient stay his, whatever they say of former ones", async () => {
+  const { operator, colleague, repositoryDirectory, by, list } = await workplace();
+  const { repository, signal, read } = await keysIn(repositoryDirectory);
+  await createKeys(repository, { kind: "recipients", recipients: [operator.recipient] }, { signal });
+  const keys = await read({ identityFile: operator.path });
+  for (const recipients of [[operator.recipient], []]) {
+    const text = formatStoredKeys({ ...keys, recipients });
+    const locked = await lockKeys(text, { kind: "recipients", recipients: [colleague.recipient] });
+    await repository.store.put(encryptionKeysKey(repository.server), [locked]);
+
+    expect(await tidemark(["key", "rotate", "--new-identity", ...by(colleague.path)])).toMatchObject({
+      code: 0,
+    });
+
+    expect(await list(colleague.path)).toMatchObject({ recipients: [colleague.recipient] });
+    await expect(read({ identityFile: operator.path })).rejects.toMatchObject({ code: "encryption-key" });
+  }
 });
 
 test.for(["keys:before-write", "keys:after-write"])(
@@ -106,4 +129,8 @@ test("what is not clear is not done: several repositories, both kinds of key, an
   const secret = await tidemark(["key", "init", "--recipient", operator.identity, ...where]);
   expect(secret).toMatchObject({ code: 2 });
   expect(secret.stderr + secret.stdout).not.toContain(operator.identity);
+  await tidemark(["key", "init", ...by(operator.path)]);
+  const removed = await tidemark(["key", "remove-recipient", operator.identity, ...by(operator.path)]);
+  expect(removed).toMatchObject({ code: 2 });
+  expect(removed.stderr + removed.stdout).not.toContain(operator.identity);
 });

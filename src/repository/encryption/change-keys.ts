@@ -2,26 +2,42 @@ import { EngineError } from "../../common/errors.ts";
 import { faultPoint } from "../../common/fault-point.ts";
 import { describeRepository, type Repository } from "../repository.ts";
 import { readKeysObject, readLockedKeys, writeKeysObject } from "./keys-object.ts";
-import type { Lock } from "./lock-keys.ts";
+import { isSecretIdentity, lockOf, secretGiven, type Lock } from "./lock-keys.ts";
 import type { OperatorKey } from "./operator-key.ts";
 import { generateRepositoryKey } from "./repository-key.ts";
 import type { StoredKeys } from "./stored-keys.ts";
 
 /** Changes to the one object with a repository's keys. What was encrypted stays as it is, and stays readable. */
 
-/** The keys of a repository that has some. Throws `object-missing`, and as `unlockKeys`. */
+/**
+ * The keys of a repository that has some, with the recipients that they are locked for as far as that is known. Throws
+ * `object-missing`, and as `unlockKeys`.
+ */
 export async function requireKeys(
   repository: Repository,
   operatorKey: OperatorKey,
   signal: AbortSignal,
 ): Promise<StoredKeys> {
   const keys = await readKeysObject(repository, operatorKey, signal);
-  if (keys !== undefined) return keys;
+  if (keys !== undefined) return { ...keys, recipients: await recipientsNow(keys, operatorKey) };
   throw new EngineError(
     "object-missing",
     `repository "${describeRepository(repository)}" has no keys: nothing of it is encrypted`,
     { hint: "A repository that holds nothing yet gets them with tidemark key init, or with its first WAL." },
   );
+}
+
+/**
+ * Keys that were put back by hand say whom they were locked for at another time, and do not say who did so. To lock them for
+ * those again would shut out the one who has just opened them.
+ */
+async function recipientsNow(
+  { recipients }: StoredKeys,
+  operatorKey: OperatorKey,
+): Promise<readonly string[]> {
+  const own = await lockOf(operatorKey);
+  if (own.kind === "passphrase") return [];
+  return own.recipients.some((recipient) => recipients.includes(recipient)) ? recipients : own.recipients;
 }
 
 /**
@@ -69,6 +85,7 @@ export function withoutRecipients(
   removed: readonly string[],
 ): Lock {
   requireRecipients(repository, recipients);
+  if (removed.some(isSecretIdentity)) throw secretGiven();
   const stranger = removed.find((recipient) => !recipients.includes(recipient));
   if (stranger !== undefined) {
     throw new EngineError(

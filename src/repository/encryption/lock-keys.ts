@@ -68,9 +68,15 @@ export async function unlockKeys(locked: Uint8Array, key: OperatorKey, name: str
     if (reason.startsWith("no identity matched")) throw wrongKey(locked, key, name);
     throw new EngineError("object-corrupt", `could not read ${name}: ${reason}`, {
       cause,
-      hint: "Put a good copy in its place, from another repository of the server or from what `tidemark key export` saved.",
+      hint: `Put a good copy in its place: ${exported(key)}. Each repository has keys of its own.`,
     });
   }
+}
+
+/** What puts the object right. */
+function exported({ kind }: OperatorKey): string {
+  const how = kind === "passphrase" ? "with age -p and the passphrase" : "with age to your recipient";
+  return `what tidemark key export saved, encrypted ${how}`;
 }
 
 function wrongKey(locked: Uint8Array, key: OperatorKey, name: string): EngineError {
@@ -84,7 +90,7 @@ function wrongKey(locked: Uint8Array, key: OperatorKey, name: string): EngineErr
         ? `${name} is locked with a passphrase, and "${key.path}" is an identity`
         : `no identity in "${key.path}" opens ${name}`;
   return new EngineError("encryption-key", fact, {
-    hint: "Name the key that the repository was set up with, or was given by tidemark key rotate, in its settings (encryption).",
+    hint: `Name the key that the repository was set up with, or was given by tidemark key rotate, in its settings (encryption). If it is that one, the object is damaged: put back ${exported(key)}.`,
   });
 }
 
@@ -95,13 +101,20 @@ function damagedIdentity(path: string): EngineError {
 }
 
 function badRecipient(recipient: string, cause: unknown): EngineError {
-  if (/^AGE-SECRET-KEY-/i.test(recipient)) {
-    return new EngineError("usage", "a secret identity was given where a recipient is wanted", {
-      hint: "Take a new one: it may stand in the shell's history now. The recipient is what age-keygen calls the public key.",
-    });
-  }
+  if (isSecretIdentity(recipient)) return secretGiven();
   return new EngineError("usage", `"${recipient}" is not a recipient that can be encrypted to`, {
     cause,
     hint: "A recipient is what age-keygen calls the public key; it begins with age1.",
+  });
+}
+
+export function isSecretIdentity(text: string): boolean {
+  return /^AGE-SECRET-KEY-/i.test(text);
+}
+
+/** What is wrong with a secret in the place of a recipient, without showing it. */
+export function secretGiven(): EngineError {
+  return new EngineError("usage", "a secret identity was given where a recipient is wanted", {
+    hint: "Take a new one: it may stand in the shell's history now. The recipient is what age-keygen calls the public key.",
   });
 }

@@ -19,7 +19,8 @@ export async function run(options: ExportOptions, signal: AbortSignal): Promise<
   }
   await using target = await openKeyTarget(options, signal);
   const keys = await requireKeys(target.repository, await target.operatorKey(), signal);
-  const text = formatStoredKeys(keys);
+  // Whom they are locked for now is no fact about what they will be locked for when they are put back.
+  const text = formatStoredKeys({ ...keys, recipients: [] });
   if (to === undefined) {
     process.stdout.write(text);
     return;
