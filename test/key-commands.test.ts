@@ -1,12 +1,14 @@
-import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chown, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
+import { chooseServerUser } from "../src/postgres/unprivileged-user.ts";
 import { lockKeys } from "../src/repository/encryption/lock-keys.ts";
 import { createKeys } from "../src/repository/encryption/repository-keys.ts";
 import { formatStoredKeys } from "../src/repository/encryption/stored-keys.ts";
 import { encryptionKeysKey } from "../src/repository/keys.ts";
 import { identityFile, keysIn } from "./support/age-keys.ts";
+import { contentOf, emptyRepository, putBackup, putIdentity, putSegments } from "./support/sample-archive.ts";
 import { tidemark, tidemarkJson } from "./support/programs.ts";
 
 interface Keys {
@@ -133,4 +135,38 @@ test("what is not clear is not done: several repositories, both kinds of key, an
   const removed = await tidemark(["key", "remove-recipient", operator.identity, ...by(operator.path)]);
   expect(removed).toMatchObject({ code: 2 });
   expect(removed.stderr + removed.stdout).not.toContain(operator.identity);
+});
+
+test("a copy named by URLs is encrypted with the key that is given, from a plain repository and from an encrypted one", async () => {
+  const { folder, operator, by } = await workplace();
+  const plain = await emptyRepository(join(folder, "plain"), "plain");
+  await putIdentity(plain);
+  await putSegments(plain, 1, 4);
+  await putBackup(plain, 3);
+  const user = await chooseServerUser(undefined);
+  if (user !== undefined) {
+    const names = await readdir(folder, { recursive: true });
+    for (const name of ["", ...names]) await chown(join(folder, name), user.uid, user.gid);
+  }
+  const copy = async (from: string, to: string) =>
+    tidemark(["copy", join(folder, from), join(folder, to), "--yes", ...by(operator.path).slice(2)]);
+
+  expect(await copy("plain", "sealed")).toMatchObject({ code: 0 });
+  expect(await copy("sealed", "again")).toMatchObject({ code: 0 });
+
+  for (const name of ["sealed", "again"]) {
+    const stored = await emptyRepository(join(folder, name), name);
+    const names = Object.keys(await contentOf(stored)).filter((key) => !key.endsWith(".age"));
+    expect(names).toEqual(["x-tidemark/keys/identities"]);
+  }
+  const listed = [
+    "base",
+    "list",
+    "-o",
+    "json",
+    ...by(operator.path).slice(2),
+    "--repo",
+    join(folder, "again"),
+  ];
+  expect((await tidemark(listed)).stdout).toContain("20261103T000000");
 });

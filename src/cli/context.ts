@@ -60,8 +60,8 @@ export function repositoryFromFlags(
   };
 }
 
-/** As the flags say it, for every repository; undefined when they say nothing. */
-function encryptionFromFlags({
+/** As the flags say it, for every repository; undefined when they say nothing. Throws `usage` for both kinds of key at once. */
+export function encryptionFromFlags({
   identityFile,
   passphraseFile,
 }: RepositoryOptions): EncryptionSettings | undefined {

@@ -1,5 +1,5 @@
 import { mapConcurrent } from "../common/concurrency.ts";
-import { describeError, EngineError } from "../common/errors.ts";
+import { describeError, EngineError, isEngineError } from "../common/errors.ts";
 import { isBackupId, type BackupId } from "./backup-id.ts";
 import type { BackupInfo, FinishedBackupInfo } from "./backup-info.ts";
 import { digestBackupInfo, parseBackupInfo } from "./backup-info-text.ts";

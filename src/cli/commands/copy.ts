@@ -1,12 +1,16 @@
 import { systemClock } from "../../common/clock.ts";
+import { mapConcurrent } from "../../common/concurrency.ts";
 import { EngineError, isEngineError } from "../../common/errors.ts";
 import type { Log } from "../../common/log.ts";
 import type { BackupId } from "../../repository/backup-id.ts";
 import { findBackup, readCatalogue } from "../../repository/catalogue.ts";
+import { holdsPlainObjects } from "../../repository/encryption/keys-object.ts";
 import {
   closeRepositories,
   nameRepositories,
+  openBareRepositories,
   openRepositories,
+  type OpenRepositoriesOptions,
   type NamedSettings,
 } from "../../repository/open-repositories.ts";
 import { requireDifferentPlaces } from "../../repository/repository-place.ts";
@@ -15,7 +19,13 @@ import { parseServerName, type ServerName } from "../../repository/server-name.t
 import { findSpoolDirectory } from "../agent-options.ts";
 import type { Config } from "../config.ts";
 import { confirm } from "../confirm.ts";
-import { createCommandLog, repositoryFromFlags, requireServerName, resolveConfig } from "../context.ts";
+import {
+  createCommandLog,
+  encryptionFromFlags,
+  repositoryFromFlags,
+  requireServerName,
+  resolveConfig,
+} from "../context.ts";
 import { planAndHeal } from "../heal-run.ts";
 import type { RepositoryOptions } from "../options.ts";
 import { parseOutputFormat } from "../output.ts";
@@ -92,9 +102,7 @@ async function openPlaces(given: {
       hint: "Give the target another place, or another server name (--to-server).",
     });
   });
-  const opened = [
-    ...(await openRepositories({ settings: [from], server, log, access: { kind: "read" }, signal })),
-  ];
+  const opened = [...(await openSource(from, { server, log, access: { kind: "read" }, signal }))];
   try {
     const settings = [toServer === undefined ? to : { ...to, server: toServer }];
     // Of a place that is archived to it is known whether it was begun, and only its disk is not mounted.
@@ -110,6 +118,22 @@ async function openPlaces(given: {
   }
 }
 
+/** Opens the source, as a plain one where it is. The key on a command line may be meant for the target alone. */
+async function openSource(
+  from: NamedSettings,
+  options: Omit<OpenRepositoriesOptions, "settings">,
+): Promise<readonly Repository[]> {
+  const { encryption, ...plain } = from;
+  if (encryption === undefined) return openRepositories({ ...options, settings: [from] });
+  const bare = await openBareRepositories({ ...options, settings: [plain] });
+  try {
+    const isPlain = await mapConcurrent(bare, 1, async (each) => holdsPlainObjects(each, options.signal));
+    return await openRepositories({ ...options, settings: [isPlain.includes(true) ? plain : from] });
+  } finally {
+    await closeRepositories(bare);
+  }
+}
+
 /** A name in the configuration, else a URL; for the latter the options count that describe a store. */
 function settingsOf(
   text: string,
@@ -118,10 +142,12 @@ function settingsOf(
 ): NamedSettings {
   const known = nameRepositories(config.repositories ?? []).find(({ name }) => name === text);
   if (known !== undefined) return known;
-  // What is called so in the configuration is another one.
+  const encryption = encryptionFromFlags(options);
   return {
     ...repositoryFromFlags(text, options),
+    // What is called so in the configuration is another one.
     name: config.repositories?.some(({ name }) => name === role) === true ? text : role,
+    ...(encryption === undefined ? {} : { encryption }),
   };
 }
 

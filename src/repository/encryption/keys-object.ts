@@ -78,3 +78,15 @@ export async function requireNothingStored(
     );
   }
 }
+
+/** Whether a repository was begun without encryption. One that is empty was not begun. */
+export async function holdsPlainObjects(
+  repository: Repository,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  if ((await readLockedKeys(repository, signal)) !== undefined) return false;
+  for await (const entry of repository.store.list(`${repository.server}/`, signalOption(signal))) {
+    return entry.kind !== "object" || plainKey(entry.key) === undefined;
+  }
+  return false;
+}
