@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { chooseServerUser } from "../src/postgres/unprivileged-user.ts";
 import { lockKeys } from "../src/repository/encryption/lock-keys.ts";
+import { segmentName } from "../src/archive/testing/wal-files.ts";
 import { createKeys } from "../src/repository/encryption/repository-keys.ts";
 import { formatStoredKeys } from "../src/repository/encryption/stored-keys.ts";
 import { encryptionKeysKey } from "../src/repository/keys.ts";
@@ -169,4 +170,9 @@ test("a copy named by URLs is encrypted with the key that is given, from a plain
     join(folder, "again"),
   ];
   expect((await tidemark(listed)).stdout).toContain("20261103T000000");
+  await rm(join(folder, "sealed/main/x-tidemark/keys/identities"));
+  const fetch = ["wal", "fetch", segmentName(3), join(folder, "fetched"), "--server", "main"];
+  const fetched = await tidemark([...fetch, "--repo", join(folder, "sealed")]);
+  expect(fetched).toMatchObject({ code: 150 });
+  expect(fetched.stderr).toContain("is encrypted, and no key for it is configured");
 });

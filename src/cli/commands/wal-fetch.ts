@@ -5,6 +5,8 @@ import { spoolOwnerFor } from "../../agent/local-system.ts";
 import { prefetchRootOf } from "../../agent/shell-text.ts";
 import { fetchWalFile } from "../../archive/wal-file.ts";
 import { EngineError } from "../../common/errors.ts";
+import { missingKey } from "../../repository/encryption/require-plain.ts";
+import { plainKey } from "../../repository/encryption/sealed-names.ts";
 import type { Repository } from "../../repository/repository.ts";
 import { openContext } from "../context.ts";
 import type { RepositoryOptions } from "../options.ts";
@@ -48,10 +50,14 @@ export async function run(
 
 /**
  * "Absent" ends recovery, so it must not be said for a misspelt server name or path: a repository out of which somebody
- * recovers holds something of that server. Throws `object-missing`.
+ * recovers holds something of that server. Nor of one that is encrypted and has lost its keys, which looks empty without a key:
+ * above the encryption no name has its suffix. Throws `object-missing`, `encryption-key`.
  */
 async function requireBegun({ store, server }: Repository, signal: AbortSignal): Promise<void> {
-  for await (const _entry of store.list(`${server}/`, { signal })) return;
+  for await (const entry of store.list(`${server}/`, { signal })) {
+    if (entry.kind === "object" && plainKey(entry.key) !== undefined) throw missingKey(store, server);
+    return;
+  }
   throw new EngineError("object-missing", `there is nothing of server "${server}" in ${store.url}`, {
     hint: "Are repository and server name right? Nothing was ever archived here under this name.",
   });

@@ -41,7 +41,8 @@ async function* checkedFirst<T>(check: () => Promise<void>, open: () => AsyncIte
   yield* open();
 }
 
-function missingKey(store: ObjectStore, server: ServerName): EngineError {
+/** What is wrong where an encrypted repository is read without a key. */
+export function missingKey(store: ObjectStore, server: ServerName): EngineError {
   return new EngineError(
     "encryption-key",
     `repository "${store.url}/${server}" is encrypted, and no key for it is configured`,
