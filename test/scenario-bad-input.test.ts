@@ -269,7 +269,7 @@ test("a repository and a server name must be given, and be possible", async () =
 
     $ tidemark base list --repo <closed> --server main
     exit 11
-    tidemark: could not look at "main/x-tidemark/keys/identities" in "<closed>": permission denied
+    tidemark: could not read "main/x-tidemark/keys/identities" in "<closed>": permission denied
     hint: Give the user this program runs as (uid N) read and write access to "<closed>" and all below it.
 
     $ tidemark base list --repo <closed>/below --server main
@@ -613,8 +613,8 @@ test("wal fetch answers 1 only for what is certainly not there, and 150 for ever
 
     $ tidemark wal fetch 000000010000000000000001 <dir>/segment --repo <closed> --server main
     exit 150
-    {"time":"…","level":"warn","message":"could not fetch a WAL file here","server":"main","repository":"repo1","segment":"000000010000000000000001","error":"could not look at \\"main/x-tidemark/keys/identities\\" in \\"<closed>\\": permission denied"}
-    tidemark: could not look at "main/x-tidemark/keys/identities" in "<closed>": permission denied
+    {"time":"…","level":"warn","message":"could not fetch a WAL file here","server":"main","repository":"repo1","segment":"000000010000000000000001","error":"could not read \\"main/x-tidemark/keys/identities\\" in \\"<closed>\\": permission denied"}
+    tidemark: could not read "main/x-tidemark/keys/identities" in "<closed>": permission denied
     hint: Give the user this program runs as (uid N) read and write access to "<closed>" and all below it.
 
     $ tidemark wal fetch 000000010000000000000001 <dir>/segment --repo <dir>/repo

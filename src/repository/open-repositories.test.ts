@@ -19,15 +19,19 @@ async function temporaryFolder(): Promise<string> {
   return path;
 }
 
+const nothingThere = "<Error><Code>NoSuchKey</Code></Error>";
+
 /** Takes every write, and keeps the headers of each. */
 async function listeningStore(): Promise<{ readonly origin: string; readonly seen: IncomingHttpHeaders[] }> {
   const seen: IncomingHttpHeaders[] = [];
   const server = createServer((request, response) => {
     if (request.method === "PUT") seen.push(request.headers);
     request.resume();
-    const [status, headers] =
-      request.method === "HEAD" ? [404, { "x-ms-error-code": "BlobNotFound" }] : [201, { etag: '"e"' }];
-    request.on("end", () => response.writeHead(status, headers).end());
+    request.on("end", () => {
+      if (request.method === "PUT") response.writeHead(201, { etag: '"e"' }).end();
+      // As Azure says it, and as S3 does.
+      else response.writeHead(404, { "x-ms-error-code": "BlobNotFound" }).end(nothingThere);
+    });
   });
   await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
   onTestFinished(() => {
